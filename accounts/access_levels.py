@@ -1,0 +1,101 @@
+"""Who may do what: the permissions, their action classes, and the four access levels as one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """The class of an action: what a scope row's first half speaks of."""
+
+    READ = "read"
+    WRITE = "write"
+    ADMIN = "admin"
+
+
+class AccessLevel(StrEnum):
+    VIEWER = "viewer"
+    ACCOUNTANT = "accountant"
+    TREASURER = "treasurer"
+    ADMINISTRATOR = "administrator"
+
+    @property
+    def label(self) -> str:
+        return self.value.capitalize()
+
+
+@dataclass(frozen=True)
+class Permission:
+    name: str
+    action: Action
+    description: str
+    levels: frozenset[AccessLevel]
+
+
+def _row(name: str, action: Action, description: str, levels: str) -> Permission:
+    by_letter = {
+        "V": AccessLevel.VIEWER,
+        "A": AccessLevel.ACCOUNTANT,
+        "T": AccessLevel.TREASURER,
+        "*": AccessLevel.ADMINISTRATOR,
+    }
+    return Permission(name, action, description, frozenset(by_letter[letter] for letter in levels if letter != "."))
+
+
+# V Viewer, A Accountant, T Treasurer, * Administrator
+PERMISSIONS: dict[str, Permission] = {
+    row.name: row
+    for row in [
+        _row("entities:read", Action.READ, "See names and IDs", "VAT*"),
+        _row("stats:read", Action.READ, "See statistics", "V.T*"),
+        _row("hashrate:read", Action.READ, "See hashrate", "V.T*"),
+        _row("workers:read", Action.READ, "See workers", "V.T*"),
+        _row("accruals:read", Action.READ, "See accruals (earnings)", ".AT*"),
+        _row("payouts:read", Action.READ, "See payouts", ".AT*"),
+        _row("balance:read", Action.READ, "See balances", ".AT*"),
+        _row("hub-finance:read", Action.READ, "See a hub’s finances", "..T*"),
+        _row("clients:read", Action.READ, "See a hub’s clients", "..T*"),
+        _row("hub-finance:write", Action.WRITE, "Change client commissions and minimum payouts", "..T*"),
+        _row("workers:write", Action.WRITE, "Change workers", "...*"),
+        _row("clients:write", Action.ADMIN, "Add and remove hub clients", "...*"),
+        _row("settings:read", Action.READ, "See settings", "...*"),
+        _row("settings:write", Action.ADMIN, "Change settings", "...*"),
+        # Custom roles only, and only where the account allows key automation.
+        _row("keys:read", Action.ADMIN, "See API keys", "...."),
+        _row("keys:write", Action.ADMIN, "Create and change API keys", "...."),
+    ]
+}
+
+LEVEL_PERMISSIONS: dict[AccessLevel, frozenset[str]] = {
+    level: frozenset(row.name for row in PERMISSIONS.values() if level in row.levels) for level in AccessLevel
+}
+
+
+@dataclass(frozen=True)
+class LevelDescription:
+    does: str
+    limit: str
+
+
+LEVEL_DESCRIPTIONS: dict[AccessLevel, LevelDescription] = {
+    AccessLevel.VIEWER: LevelDescription(
+        "Sees names, statistics, hashrate and workers.", "No money data. Changes nothing."
+    ),
+    AccessLevel.ACCOUNTANT: LevelDescription(
+        "Sees names, accruals, payouts and balances.", "No hashrate or workers. Changes nothing."
+    ),
+    AccessLevel.TREASURER: LevelDescription(
+        "Sees all of that and hub finances; sets client commissions and minimum payouts.",
+        "Changes who is paid what.",
+    ),
+    AccessLevel.ADMINISTRATOR: LevelDescription(
+        "Also changes workers, hub clients and settings.",
+        "Full control of everything in scope. Applications rarely need it.",
+    ),
+}
+
+
+def is_within(level: str, ceiling: str) -> bool:
+    """Tell whether every permission of ``level`` is one of ``ceiling``'s too: nobody grants more than they have."""
+    return LEVEL_PERMISSIONS[AccessLevel(level)] <= LEVEL_PERMISSIONS[AccessLevel(ceiling)]

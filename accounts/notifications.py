@@ -1,0 +1,34 @@
+"""Mails about a person's own security. They go out when the change is committed, and hold no secret."""
+
+from __future__ import annotations
+
+import logging
+from smtplib import SMTPException
+from typing import Any
+
+from django.conf import settings
+from django.core.mail import send_mail
+from django.db import transaction
+from django.template.loader import render_to_string
+
+from accounts.models import User
+
+logger = logging.getLogger(__name__)
+
+
+def notify(user: User, subject: str, template: str, **context: Any) -> None:
+    """Mail ``templates/emails/<template>.txt`` to ``user`` after the transaction commits.
+
+    A mail server that is gone is logged and stops nothing: what the mail tells of has happened.
+    """
+    text = render_to_string(
+        f"emails/{template}.txt", {"user": user, "public_url": settings.PITHEAD_PUBLIC_URL, **context}
+    )
+
+    def send() -> None:
+        try:
+            send_mail(subject, text, None, [user.email])
+        except (OSError, SMTPException):
+            logger.exception("The mail “%s” could not be sent.", subject)
+
+    transaction.on_commit(send)

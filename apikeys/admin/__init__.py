@@ -1,0 +1,3 @@
+"""Keys in the staff admin. Importing the sections registers them."""
+
+from apikeys.admin import accounts, keys  # noqa: F401

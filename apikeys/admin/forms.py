@@ -1,0 +1,251 @@
+"""The forms behind staff's actions on keys. Each spends a code for one action of the lifecycle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.widgets import (
+    AdminIntegerFieldWidget,
+    AdminTextareaWidget,
+    AdminTextInputWidget,
+    AutocompleteMixin,
+    AutocompleteSelect,
+    AutocompleteSelectMultiple,
+)
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import urlencode
+
+from accounts.access_levels import LEVEL_DESCRIPTIONS, AccessLevel
+from accounts.environments import Environment
+from accounts.forms import StepUpForm
+from accounts.models import Account
+from apikeys import lifecycle
+from apikeys import scopes as scope_rules
+from apikeys.models import ApiKey, KeyScope
+from apikeys.scopes import Scope
+from entities.models import Entity, Kind
+
+MAX_DAYS = 3650
+CODE_HINT = "Six digits. No phone at hand? Type a recovery code instead."
+
+
+class CodeInput(forms.TextInput):
+    """Never prints a typed code back."""
+
+    def format_value(self, value: Any) -> None:
+        return None
+
+
+class AdminStepUpForm(StepUpForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        code = self.fields["code"]
+        code.widget = CodeInput({**code.widget.attrs, "class": "ph-code"})
+        code.help_text = CODE_HINT
+
+
+class BootstrapForm(AdminStepUpForm):
+    step_up_action = "account.bootstrap"
+
+
+class EnableForm(AdminStepUpForm):
+    step_up_action = lifecycle.ENABLE
+
+
+class RevokeForm(AdminStepUpForm):
+    step_up_action = lifecycle.REVOKE
+
+    reason = forms.ChoiceField(
+        choices=[("", "Choose a reason"), *lifecycle.REVOKE_REASONS.items()],
+        error_messages={"required": "Choose a reason."},
+    )
+    note = forms.CharField(
+        required=False,
+        max_length=200,
+        widget=AdminTextInputWidget,
+        help_text="Optional. The account’s owners see it.",
+    )
+
+
+class ForgivingSelect(AutocompleteMixin):
+    """Leaves out what is no ID when it renders a form again: Django's own autocomplete crashes on it."""
+
+    def optgroups(self, name: str, value: Any, attr: Any = None) -> Any:
+        return super().optgroups(name, [text for text in value if _is_id(text)], attr)
+
+
+class AccountSelect(ForgivingSelect, AutocompleteSelect):
+    pass
+
+
+class ChooseAccountForm(forms.Form):
+    """The first step of issuing: what a key may name depends on its account and environment."""
+
+    account = forms.ModelChoiceField(
+        Account.objects.all(), widget=AccountSelect(ApiKey._meta.get_field("account"), admin.site)
+    )
+    environment = forms.ChoiceField(
+        choices=Environment.choices,
+        initial=Environment.PRODUCTION,
+        help_text="Fixed for good: the key reaches entities of this environment alone.",
+    )
+
+
+class NameableSelect(ForgivingSelect, AutocompleteSelectMultiple):
+    """Searches what keys of one account may name in one environment."""
+
+    def __init__(self, account: Account, environment: str) -> None:
+        super().__init__(KeyScope._meta.get_field("entity"), admin.site)
+        self.query = urlencode({"account": str(account.pk), "environment": environment})
+
+    def get_url(self) -> str:
+        return f"{reverse('admin:apikeys_activekey_nameable')}?{self.query}"
+
+
+class EntitiesField(forms.ModelMultipleChoiceField):
+    def label_from_instance(self, obj: Any) -> str:
+        return entity_label(obj)
+
+
+class IssueForm(AdminStepUpForm):
+    """A new key of ``account`` in ``environment``."""
+
+    step_up_action = lifecycle.ISSUE
+
+    name = forms.CharField(
+        max_length=80,
+        widget=AdminTextInputWidget,
+        help_text="What it is for, so that somebody else can tell later.",
+        error_messages={"required": "Give the key a name."},
+    )
+    access_level = forms.ChoiceField(
+        choices=[
+            (level.value, f"{level.label}: {LEVEL_DESCRIPTIONS[level].does} {LEVEL_DESCRIPTIONS[level].limit}")
+            for level in AccessLevel
+        ],
+        widget=forms.RadioSelect,
+        error_messages={"required": "Choose an access level."},
+    )
+    everything = forms.MultipleChoiceField(
+        label="All of a kind",
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="A rule, not a list: what the account adds later is reached at once.",
+    )
+    picked = EntitiesField(
+        Entity.objects.none(),
+        label="Or by hand",
+        required=False,
+        help_text="Type a part of the name, or a whole ID. A hand-picked list never grows.",
+    )
+    picked_ids = forms.CharField(
+        label="Or by ID",
+        required=False,
+        widget=AdminTextareaWidget(attrs={"rows": 3, "spellcheck": "false"}),
+        help_text="For long lists: IDs of miners, hubs or pools, one in each line.",
+    )
+    expires_in_days = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=MAX_DAYS,
+        widget=AdminIntegerFieldWidget,
+        help_text="Empty: the key does not expire.",
+    )
+    allowed_cidrs = forms.CharField(
+        label="Allowed addresses",
+        required=False,
+        widget=AdminTextareaWidget(attrs={"rows": 3, "spellcheck": "false"}),
+        help_text="Networks that the key may be used from, one in each line: 198.51.100.0/24. Empty: from anywhere.",
+    )
+
+    def __init__(self, *args: Any, account: Account, environment: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.account = account
+        self.environment = environment
+        self.nameable = scope_rules.nameable(account, environment)
+        own = Entity.objects.of_account(account.pk, environment)
+        kinds = set(own.order_by().values_list("kind", flat=True).distinct())
+        self.fields["everything"].choices = [  # type: ignore[attr-defined]
+            (kind.value, f"All {scope_rules.NOUNS[kind.value][1]}, current and future")
+            for kind in Kind
+            if kind.value in kinds
+        ]
+        picked: Any = self.fields["picked"]
+        picked.widget = NameableSelect(account, environment)
+        picked.queryset = self.nameable.select_related("account")
+        if account.max_lifetime_days is not None:
+            days: Any = self.fields["expires_in_days"]
+            longest = min(account.max_lifetime_days, MAX_DAYS)
+            self.fields["expires_in_days"] = forms.IntegerField(
+                min_value=1,
+                max_value=longest,
+                initial=longest,
+                widget=days.widget,
+                help_text=f"Keys of this account live at most {longest} days.",
+                error_messages={"required": f"Keys of this account live at most {longest} days."},
+            )
+
+    def clean_picked_ids(self) -> list[Entity]:
+        ids: set[UUID] = set()
+        for number, line in enumerate(_lines(self.cleaned_data["picked_ids"]), start=1):
+            try:
+                ids.add(UUID(line))
+            except ValueError:
+                raise forms.ValidationError(f"Line {number}, “{line[:60]}”, is no ID.") from None
+        found = list(self.nameable.filter(pk__in=ids)) if ids else []
+        missing = ids - {entity.pk for entity in found}
+        if missing:
+            raise forms.ValidationError(
+                f"{len(missing)} of these IDs are not in this account and environment, for one {min(missing)}."
+            )
+        return found
+
+    def clean_allowed_cidrs(self) -> list[str]:
+        try:
+            return lifecycle.normalize_cidrs(_lines(self.cleaned_data["allowed_cidrs"]))
+        except lifecycle.Refused as refused:
+            raise forms.ValidationError(str(refused)) from None
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if not {"everything", "picked", "picked_ids"} & set(self.errors):
+            try:
+                # Here already, so that a missing tick doesn't cost the code.
+                data["scopes"] = scope_rules.check(self.account, self.environment, self._scopes(data))
+            except scope_rules.InvalidScope as invalid:
+                self.add_error("everything" if self.fields["everything"].choices else "picked", str(invalid))  # type: ignore[attr-defined]
+        return data
+
+    def _scopes(self, data: dict[str, Any]) -> Iterable[Scope]:
+        for kind in data["everything"]:
+            yield Scope(KeyScope.Action.ANY, kind)
+        for entity in [*data["picked"], *data["picked_ids"]]:
+            # "All" covers the account's own, but not other accounts' miners that are clients of its hubs.
+            if entity.kind not in data["everything"] or entity.account_id != self.account.pk:
+                yield Scope(KeyScope.Action.ANY, entity.kind, entity.pk)
+
+    def expires_at(self) -> datetime | None:
+        days = self.cleaned_data["expires_in_days"]
+        return timezone.now() + timedelta(days=days) if days else None
+
+
+def entity_label(entity: Entity) -> str:
+    return f"{entity.name} · {Kind(entity.kind).label} · {entity.account.name}"
+
+
+def _is_id(text: Any) -> bool:
+    try:
+        UUID(str(text))
+    except ValueError:
+        return False
+    return True
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]

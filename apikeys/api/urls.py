@@ -1,0 +1,9 @@
+"""The API's routes about keys themselves."""
+
+from django.urls import path
+
+from apikeys.api import whoami
+
+urlpatterns = [
+    path("key", whoami.WhoAmI.as_view(), name="api-key"),
+]

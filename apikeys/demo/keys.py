@@ -1,0 +1,85 @@
+"""The demo's keys: one at every access level, and one of another environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts import audit
+from accounts.access_levels import AccessLevel
+from accounts.environments import Environment
+from accounts.models import Account
+from apikeys import lifecycle
+from apikeys.models import ApiKey
+from apikeys.scopes import Scope
+
+ACCOUNT = "northfold"
+SCOPES = ["*:miners/*", "*:hubs/*", "*:pools/*"]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    name: str
+    access_level: AccessLevel
+    environment: Environment = Environment.PRODUCTION
+
+
+KEYS = [
+    *(Wanted(f"Demo {level}", level) for level in AccessLevel),
+    Wanted("Demo viewer, staging", AccessLevel.VIEWER, Environment.STAGING),
+]
+
+
+@dataclass(frozen=True)
+class SeededKey:
+    """A demo key beside its fresh secret, which nobody can read again."""
+
+    key: ApiKey
+    secret: str
+
+    @property
+    def account(self) -> str:
+        return self.key.account.slug
+
+    @property
+    def scopes(self) -> list[str]:
+        return [str(row) for row in self.key.scopes.order_by("pk")]
+
+
+def make_keys(actor: audit.Actor) -> list[SeededKey]:
+    """Give every demo key a fresh secret, making those that are missing or revoked.
+
+    Raises lifecycle.Refused where the account's own limits forbid it.
+    """
+    account = Account.objects.get(slug=ACCOUNT)
+    with transaction.atomic():
+        return [_make_key(account, wanted, actor) for wanted in KEYS]
+
+
+def _make_key(account: Account, wanted: Wanted, actor: audit.Actor) -> SeededKey:
+    key = _usable_key(account, wanted)
+    if key is None:
+        key, secret = lifecycle.issue(
+            account,
+            actor=actor,
+            name=wanted.name,
+            environment=wanted.environment,
+            access_level=wanted.access_level,
+            scopes=[Scope.parse(text) for text in SCOPES],
+        )
+        return SeededKey(key, secret)
+    if key.disabled_at is not None:
+        key = lifecycle.enable(key, actor=actor)
+    return SeededKey(key, lifecycle.regenerate(key, actor=actor))
+
+
+def _usable_key(account: Account, wanted: Wanted) -> ApiKey | None:
+    """The newest key of that name and level that can still be made to answer."""
+    candidates = ApiKey.objects.filter(
+        account=account, environment=wanted.environment, name=wanted.name, access_level=wanted.access_level
+    )
+    now = timezone.now()
+    expired = candidates.expired(now).values("pk")
+    return candidates.not_revoked().exclude(pk__in=expired).order_by("-created_at").first()

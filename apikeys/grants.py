@@ -1,0 +1,164 @@
+"""The grant: what one presented secret may do right now, loaded with one SELECT."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any
+from uuid import UUID
+
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.models import QuerySet
+
+from accounts.access_levels import LEVEL_PERMISSIONS, AccessLevel
+from apikeys.models import KeyScope
+
+# The hot path: fixed SQL, because compiling this query in the ORM costs more than running it (bench/README.md).
+# tests/apikeys/test_grants.py holds it against the ORM's answer. Column order is _Row's.
+_SELECT = """
+SELECT s.digest, s.retires_at, g.wrapped, g.retired_at,
+       k.id, k.key_id, k.name, k.environment, k.access_level, k.allowed_cidrs,
+       k.expires_at, k.disabled_at, k.revoked_at, a.id, a.slug, a.name, a.suspended_at,
+       (SELECT {join_all} FROM apikeys_keyscope c WHERE c.key_id = k.id AND c.entity_id IS NULL),
+       EXISTS (SELECT 1 FROM apikeys_keyscope c WHERE c.key_id = k.id AND c.entity_id IS NOT NULL)
+  FROM apikeys_apikeysecret s
+  JOIN apikeys_apikey k ON k.id = s.key_id
+  JOIN apikeys_signingkey g ON g.id = s.signing_key_id
+  JOIN accounts_account a ON a.id = k.account_id
+ WHERE s.selector = {selector}
+"""
+_STATEMENTS = {
+    "postgresql": _SELECT.format(join_all="string_agg(c.action || ':' || c.kind, ' ')", selector="%(selector)s"),
+    "sqlite": _SELECT.format(join_all="group_concat(c.action || ':' || c.kind, ' ')", selector=":selector"),
+}
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a presented secret may do, and whose it is. Facts only; `decisions.decide` judges them."""
+
+    key_pk: UUID
+    key_id: str
+    name: str
+    account_id: UUID
+    account_slug: str
+    account_name: str
+    environment: str
+    access_level: str
+    permissions: frozenset[str]
+    all_scopes: frozenset[tuple[str, str]]
+    has_picked: bool
+    allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    expires_at: datetime | None = None
+    secret_retires_at: datetime | None = None
+    signing_key_retired_at: datetime | None = None
+    disabled_at: datetime | None = None
+    revoked_at: datetime | None = None
+    account_suspended_at: datetime | None = None
+    # For DRF's `request.user` and its checks: a key is never a person.
+    is_authenticated: bool = field(default=True, repr=False)
+
+    def reaches_all(self, kind: str, action: str) -> bool:
+        """Whether a scope row gives ``action`` (read, write or admin) on all, current and future, of ``kind``."""
+        return any((a, k) in self.all_scopes for a in (action, "*") for k in (kind, "*"))
+
+    def picked(self, kind: str, action: str) -> QuerySet[Any] | None:
+        """The entity ids that scope rows pick by hand, as a subquery; None where there are none."""
+        if not self.has_picked:
+            return None
+        return KeyScope.objects.filter(
+            key_id=self.key_pk, kind=kind, action__in=[action, "*"], entity__isnull=False
+        ).values("entity")
+
+
+@dataclass(frozen=True)
+class StoredSecret:
+    """What the selector found: the digest to compare with, and the grant that it opens."""
+
+    digest: bytes = field(repr=False)
+    wrapped_signing_key: bytes = field(repr=False)
+    grant: Grant
+
+
+def load_grant(selector: str) -> StoredSecret | None:
+    """Return what ``selector`` stands for, with one SELECT; None if it is unknown."""
+    row = _select(selector)
+    return _read(row) if row else None
+
+
+def _select(selector: str) -> tuple[Any, ...] | None:
+    database = connections[DEFAULT_DB_ALIAS]
+    with _cursor(database) as cursor:
+        cursor.execute(_STATEMENTS[database.vendor], {"selector": selector})
+        row: tuple[Any, ...] | None = cursor.fetchone()
+    return row
+
+
+def _read(row: tuple[Any, ...]) -> StoredSecret:
+    (
+        digest, secret_retires_at, wrapped, signing_key_retired_at,
+        key_pk, key_id, name, environment, access_level, allowed_cidrs,
+        expires_at, disabled_at, revoked_at, account_id, account_slug, account_name, suspended_at,
+        all_scopes, has_picked,
+    ) = row  # fmt: skip
+    grant = Grant(
+        key_pk=_uuid(key_pk),
+        key_id=key_id,
+        name=name,
+        account_id=_uuid(account_id),
+        account_slug=account_slug,
+        account_name=account_name,
+        environment=environment,
+        access_level=access_level,
+        permissions=LEVEL_PERMISSIONS[AccessLevel(access_level)],
+        all_scopes=_scopes(all_scopes or ""),
+        has_picked=bool(has_picked),
+        allowed_networks=_networks(allowed_cidrs),
+        expires_at=_time(expires_at),
+        secret_retires_at=_time(secret_retires_at),
+        signing_key_retired_at=_time(signing_key_retired_at),
+        disabled_at=_time(disabled_at),
+        revoked_at=_time(revoked_at),
+        account_suspended_at=_time(suspended_at),
+    )
+    return StoredSecret(digest=bytes(digest), wrapped_signing_key=bytes(wrapped), grant=grant)
+
+
+def _cursor(database: Any) -> Any:
+    """A driver's own cursor in Django's wrapper, which counts queries and translates errors.
+
+    Django's own cursors rewrite the placeholders of every statement, and on PostgreSQL they bind on the client, where
+    nothing can be prepared.
+    """
+    database.ensure_connection()
+    if database.vendor == "postgresql":
+        import psycopg
+
+        return database._prepare_cursor(psycopg.Cursor(database.connection))
+    return database._prepare_cursor(database.connection.cursor())
+
+
+def _uuid(value: UUID | str) -> UUID:
+    return value if isinstance(value, UUID) else UUID(value)
+
+
+def _time(value: datetime | str | None) -> datetime | None:
+    if value is None or (isinstance(value, datetime) and value.tzinfo):
+        return value
+    naive = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    return naive.replace(tzinfo=UTC)
+
+
+@lru_cache(maxsize=4096)
+def _scopes(rows: str) -> frozenset[tuple[str, str]]:
+    """Parse ``"*:miner read:hub"``. Cached, as _networks is."""
+    return frozenset((action, kind) for action, _, kind in (row.partition(":") for row in rows.split()))
+
+
+@lru_cache(maxsize=4096)
+def _networks(cidrs: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Parse the JSON text of the row. Cached: a pure function of what each request reads anew."""
+    return tuple(ip_network(cidr) for cidr in json.loads(cidrs))

@@ -1,0 +1,49 @@
+"""The API's outermost layer: request ids, early refusal of malformed keys, and errors that are always problems."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from apikeys import problems
+from apikeys.authentication import presented_key
+
+
+class ApiMiddleware:
+    """Stands first. Leaves every other path alone."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+        self.mounts = tuple(f"/{mount}" for mount in settings.PITHEAD_API_MOUNTS.values())
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not request.path_info.startswith(self.mounts):
+            return self.get_response(request)
+        request.request_id = problems.new_request_id()  # type: ignore[attr-defined]
+        try:
+            # No I/O: what is no key of ours is refused before sessions, routing and the database.
+            presented_key(request)
+        except problems.Problem as problem:
+            response = problems.response(problem, request)
+        else:
+            response = self.get_response(request)
+            if _is_invalid_key(response):
+                # Refused here or after the look-up: one and the same answer, to the last byte and header.
+                response = problems.response(problems.invalid_key(), request)
+            elif response.status_code >= 400 and response.get("Content-Type") != problems.CONTENT_TYPE:
+                # Django's own pages for people: a crashed view, a host that is not ours.
+                response = problems.response(problems.for_status(response.status_code), request)
+        response["X-Request-Id"] = request.request_id  # type: ignore[attr-defined]
+        expires_at = getattr(request, "key_expires_at", None)
+        if expires_at is not None:
+            response["Pithead-Key-Expires"] = expires_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        if "HTTP_AUTHORIZATION" in request.META:
+            response["Cache-Control"] = "no-store"
+        return response
+
+
+def _is_invalid_key(response: HttpResponse) -> bool:
+    data = getattr(response, "data", None)
+    return response.status_code == 401 and isinstance(data, dict) and data.get("code") == "invalid_key"

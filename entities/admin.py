@@ -1,0 +1,200 @@
+"""Miners, hubs and pools in the staff admin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.http import urlencode
+from django.utils.safestring import SafeString
+
+from accounts.admin_site import AccountFilter, StaffModelAdmin, StaffPermissions
+from accounts.models import Account
+from accounts.templatetags.pithead import utc
+from entities.models import Entity, Hub, HubClient, Kind, Miner, Pool
+
+#: A hub with more clients than this gets them on a page of their own: each is a row of fields.
+MAX_INLINE_CLIENTS = 100
+
+
+class EntityForm(forms.ModelForm):
+    """Checks the constraints over fields that are no fields here: the kind, and what is fixed after creation."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance._state.adding:
+            self.instance.kind = self._meta.model.KIND
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]
+        if not self.errors:
+            try:
+                self.instance.validate_constraints()
+            except ValidationError as error:
+                self.add_error(None, error)
+
+
+class KindAdmin(StaffModelAdmin):
+    """One kind of entity. No deletion: statistics, payouts and keys hang on them."""
+
+    form = EntityForm
+    list_display = ["name", "account", "environment", "pool", "created"]
+    list_filter = [AccountFilter, "environment"]
+    list_select_related = ["account", "pool"]
+    search_fields = ["name", "=id"]
+    autocomplete_fields = ["account", "pool"]
+    fields = ["account", "environment", "name", "pool"]
+    ordering = ["name"]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        names = [name for name in self.fields if name != "pool" or self.model is not Pool]
+        return [*names, "public_uuid", "created"] if obj else names
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        # Keys name entities within one account and environment: a row that moved would slip out of their reach.
+        return ["account", "environment", "public_uuid", "created"] if obj else []
+
+    def history_query(self, obj: Entity) -> dict[str, str]:
+        return {"target": str(obj.pk)}
+
+    @admin.display(description="ID")
+    def public_uuid(self, obj: Entity) -> str:
+        return str(obj.pk)
+
+    @admin.display(description="Created", ordering="created_at")
+    def created(self, obj: Entity) -> SafeString | str:
+        return utc(obj.created_at)
+
+
+@admin.register(Miner)
+class MinerAdmin(KindAdmin):
+    audit_noun = "miner"
+
+
+@admin.register(Pool)
+class PoolAdmin(KindAdmin):
+    audit_noun = "pool"
+    list_display = ["name", "account", "environment", "created"]
+    list_select_related = ["account"]
+
+
+class HubClientInline(StaffPermissions, admin.TabularInline):
+    model = HubClient
+    fk_name = "hub"
+    extra = 0
+    autocomplete_fields = ["miner"]
+    fields = ["miner", "commission", "comment"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.has_change_permission(request, obj)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).select_related("hub", "miner")
+
+
+@admin.register(Hub)
+class HubAdmin(KindAdmin):
+    audit_noun = "hub"
+    inline_audit_nouns = {HubClient: "hub_client"}
+    list_display = ["name", "account", "environment", "pool", "client_count", "created"]
+    inlines = [HubClientInline]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).annotate(client_count=Count("clients"))
+
+    def get_inline_instances(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        if obj is not None and obj.client_count > MAX_INLINE_CLIENTS:
+            return []
+        return super().get_inline_instances(request, obj)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return [*super().get_fields(request, obj), "client_link"] if obj else super().get_fields(request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return [*super().get_readonly_fields(request, obj), "client_link"] if obj else []
+
+    @admin.display(description="Clients", ordering="client_count")
+    def client_count(self, obj: Any) -> int:
+        count: int = obj.client_count
+        return count
+
+    @admin.display(description="Clients")
+    def client_link(self, obj: Any) -> SafeString:
+        url = f"{reverse('admin:entities_hubclient_changelist')}?{urlencode({'hub': obj.pk})}"
+        return format_html('<a href="{}">{} clients</a>', url, obj.client_count)
+
+
+class HubFilter(admin.SimpleListFilter):
+    """The clients of one hub: ``?hub=0192…``. Shows itself only while it narrows the list."""
+
+    title = "hub"
+    parameter_name = "hub"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        value = self.value()
+        hub = Hub.objects.filter(id__iexact=value).first() if value else None
+        return [(value, hub.name)] if value and hub else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(hub__id__iexact=self.value()) if self.value() else queryset
+
+
+@admin.register(HubClient)
+class HubClientAdmin(StaffModelAdmin):
+    """The clients of large hubs. Who they are is fixed: another client is another row."""
+
+    audit_noun = "hub_client"
+    list_display = ["miner", "hub", "hub_account", "commission", "comment", "joined"]
+    list_filter = [HubFilter]
+    list_select_related = ["hub__account", "miner"]
+    search_fields = ["miner__name", "hub__name"]
+    autocomplete_fields = ["hub", "miner"]
+    fields = ["hub", "miner", "commission", "comment"]
+
+    def account_of(self, obj: HubClient) -> Account:
+        return obj.hub.account
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.has_change_permission(request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return ["hub", "miner"] if obj else []
+
+    @admin.display(description="Account", ordering="hub__account__name")
+    def hub_account(self, obj: HubClient) -> str:
+        return obj.hub.account.name
+
+    @admin.display(description="Joined", ordering="joined_at")
+    def joined(self, obj: HubClient) -> SafeString | str:
+        return utc(obj.joined_at)
+
+
+@admin.register(Entity)
+class EntityAdmin(StaffModelAdmin):
+    """All kinds together, for autocomplete alone."""
+
+    search_fields = ["name", "=id"]
+    ordering = ["name"]
+    list_display = ["name", "kind", "account", "environment"]
+    list_select_related = ["account"]
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).select_related("account")
+
+    def autocomplete_label(self, obj: Entity) -> str:
+        return f"{obj.name} · {Kind(obj.kind).label} · {obj.account.name} · {obj.get_environment_display()}"

@@ -1,0 +1,101 @@
+"""The secret never comes back: not by the browser's history, a reload, a second click or after signing out."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Error, Page, expect
+
+from apikeys.models import ApiKey
+from tests.factories import MinerFactory
+from tests.people import fresh_code
+
+
+@pytest.fixture
+def reveal_page(sign_in_page, owner, account) -> Page:
+    MinerFactory(account=account)
+    page = sign_in_page(owner, "/a/northfold/access/api-keys/create/")
+    page.get_by_label("Name", exact=True).fill("bot")
+    page.locator("#id_miners_all").check()
+    page.get_by_label("Code from your authenticator app").fill(fresh_code(owner))
+    page.locator("aside").get_by_role("button", name="Create key").click()
+    expect(page.get_by_role("heading", name="Key created: bot")).to_be_visible()
+    return page
+
+
+def secret_of(page: Page) -> str:
+    return page.locator("#secret").inner_text()
+
+
+def leave(page: Page) -> None:
+    page.get_by_label("I have copied it").check()
+    page.get_by_role("button", name="Done").click()
+    expect(page.get_by_role("heading", name="API keys", exact=True)).to_be_visible()
+
+
+def content(page: Page) -> str:
+    """The page's HTML, once it holds still: Chromium puts its own error page in place of an aborted navigation."""
+    for _ in range(100):
+        try:
+            return page.content()
+        except Error:
+            page.wait_for_load_state()
+    raise AssertionError("The page never came to rest.")
+
+
+def go(page: Page, direction: str) -> None:
+    """Go back or forward; Chromium answers with an error page where it would have to send the form again."""
+    try:
+        getattr(page, f"go_{direction}")()
+    except Error as error:
+        assert "ERR_CACHE_MISS" in str(error)  # noqa: PT017 going back may just as well succeed
+
+
+def test_back_and_forward_do_not_show_it_again(reveal_page):
+    secret = secret_of(reveal_page)
+    leave(reveal_page)
+    go(reveal_page, "back")
+    assert secret not in content(reveal_page)
+    go(reveal_page, "forward")
+    assert secret not in content(reveal_page)
+
+
+def test_a_reload_says_already_created_and_makes_no_second_key(reveal_page):
+    secret = secret_of(reveal_page)
+    reveal_page.get_by_label("I have copied it").check()
+    reveal_page.on("dialog", lambda dialog: dialog.accept())
+    reveal_page.reload()
+    expect(reveal_page.get_by_role("heading", name="Already created: bot")).to_be_visible()
+    assert secret not in content(reveal_page)
+    assert ApiKey.objects.count() == 1
+
+
+def test_after_signing_out_history_shows_nothing(reveal_page):
+    secret = secret_of(reveal_page)
+    leave(reveal_page)
+    reveal_page.get_by_role("button", name="Olga, user menu").click()
+    reveal_page.get_by_role("button", name="Sign out").click()
+    for _ in range(2):
+        go(reveal_page, "back")
+        assert secret not in content(reveal_page)
+
+
+def test_leaving_before_it_is_copied_asks_first(reveal_page):
+    asked = []
+
+    def stay(dialog):
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    reveal_page.on("dialog", stay)
+    # The link is followed without waiting: the browser asks, and we stay.
+    reveal_page.locator(".ph-nav").get_by_role("link", name="API keys").click(no_wait_after=True)
+    expect(reveal_page.locator("#secret")).to_be_visible()
+    assert asked == ["beforeunload"]
+
+
+def test_it_stands_in_no_attribute_and_no_storage(reveal_page):
+    secret = secret_of(reveal_page)
+    assert content(reveal_page).count(secret) == 1
+    assert secret not in reveal_page.url
+    stored = reveal_page.evaluate("JSON.stringify([Object.entries(localStorage), Object.entries(sessionStorage)])")
+    assert secret not in stored

@@ -1,0 +1,186 @@
+"""Miners, hubs and pools in the staff admin."""
+
+import pytest
+
+from accounts.models import AuditEvent
+from entities import admin as entities_admin
+from entities.models import Entity, Hub, HubClient, Miner, Pool
+from tests.factories import HubClientFactory, HubFactory, MinerFactory, PoolFactory
+
+
+@pytest.fixture
+def client(staff, sign_in_as):
+    return sign_in_as(staff)
+
+
+def hub_form(hub=None, clients=(), **fields):
+    form = {
+        "name": hub.name if hub else "Hub",
+        "pool": "",
+        "clients-TOTAL_FORMS": str(len(clients)),
+        "clients-INITIAL_FORMS": str(sum(row is not None for row, _ in clients)),
+        "clients-MIN_NUM_FORMS": "0",
+        "clients-MAX_NUM_FORMS": "1000",
+        **fields,
+    }
+    for number, (row, values) in enumerate(clients):
+        prefix = f"clients-{number}-"
+        form |= {prefix + "id": row.pk if row else "", prefix + "hub": hub.pk if hub else ""}
+        form |= {prefix + name: value for name, value in values.items()}
+    return form
+
+
+def test_staff_add_a_miner_on_a_pool(client, staff, account):
+    pool = PoolFactory(account=account)
+    form = {"account": account.pk, "environment": "production", "name": "shaft-1", "pool": pool.pk}
+    answer = client.post("/admin/entities/miner/add/", form)
+    assert answer.status_code == 302, answer.context["errors"]
+    miner = Miner.objects.get()
+    assert (miner.kind, miner.account, miner.pool_id) == ("miner", account, pool.pk)
+    event = AuditEvent.objects.get(action="miner.created")
+    assert (event.actor, event.via, event.account, event.target_id) == (staff, "admin", account, str(miner.pk))
+
+
+@pytest.mark.parametrize(("section", "model"), [("miner", Miner), ("pool", Pool)])
+def test_a_name_that_is_taken_is_refused_politely(client, account, section, model):
+    model.objects.create(account=account, name="taken")
+    other = model.objects.create(account=account, name="free")
+    form = {"account": account.pk, "environment": "production", "name": "taken", "pool": ""}
+    for path in ["add/", f"{other.pk}/change/"]:
+        answer = client.post(f"/admin/entities/{section}/{path}", form)
+        assert answer.status_code == 200
+        assert "one of that kind and name" in answer.content.decode()
+
+
+def test_account_environment_and_kind_are_fixed_after_creation(client, account, other_account):
+    miner = MinerFactory(account=account)
+    form = {"name": "renamed", "pool": "", "account": other_account.pk, "environment": "staging", "kind": "hub"}
+    client.post(f"/admin/entities/miner/{miner.pk}/change/", form)
+    entity = Entity.objects.get(pk=miner.pk)
+    assert (entity.name, entity.account, entity.environment, entity.kind) == ("renamed", account, "production", "miner")
+    assert AuditEvent.objects.get(action="miner.changed").data["changes"].keys() == {"name"}
+
+
+def test_a_pool_of_another_environment_is_refused(client, account):
+    miner, pool = MinerFactory(account=account), PoolFactory(account=account, environment="staging")
+    answer = client.post(f"/admin/entities/miner/{miner.pk}/change/", {"name": miner.name, "pool": pool.pk})
+    assert "pool" in answer.context["adminform"].form.errors
+
+
+def test_a_pool_mines_on_no_pool(client, account):
+    pool, other = PoolFactory(account=account), PoolFactory(account=account)
+    client.post(f"/admin/entities/pool/{pool.pk}/change/", {"name": pool.name, "pool": other.pk})
+    pool.refresh_from_db()
+    assert pool.pool_id is None
+
+
+def test_a_hubs_clients_come_change_and_go_with_an_event_each(client, account, other_account):
+    hub, miner = HubFactory(account=account), MinerFactory(account=other_account)
+    url = f"/admin/entities/hub/{hub.pk}/change/"
+    values = {"miner": miner.pk, "commission": "0.02", "comment": ""}
+    client.post(url, hub_form(hub, [(None, values)]))
+    row = HubClient.objects.get()
+    client.post(url, hub_form(hub, [(row, {**values, "commission": "0.03"})]))
+    client.post(url, hub_form(hub, [(row, {**values, "DELETE": "on"})]))
+    assert not HubClient.objects.exists()
+    events = AuditEvent.objects.filter(action__startswith="hub_client.").order_by("at", "id")
+    assert [event.action for event in events] == ["hub_client.added", "hub_client.changed", "hub_client.removed"]
+    assert {event.account for event in events} == {account}
+    assert events[1].data["changes"] == {"commission": {"from": "0.0200", "to": "0.03"}}
+
+
+def test_a_new_hub_may_come_with_its_clients(client, account):
+    miner = MinerFactory(account=account)
+    clients = [(None, {"miner": miner.pk, "commission": "0", "comment": ""})]
+    form = hub_form(None, clients, account=account.pk, environment="production")
+    answer = client.post("/admin/entities/hub/add/", form)
+    assert answer.status_code == 302, answer.context["errors"]
+    assert Hub.objects.get().clients.get().miner_id == miner.pk
+
+
+@pytest.mark.parametrize("wrong", ["nothing", "hub", "staging"])
+def test_a_client_that_fits_not_is_refused_politely(client, account, wrong):
+    hub = HubFactory(account=account)
+    chosen = {
+        "nothing": "",
+        "hub": HubFactory(account=account).pk,
+        "staging": MinerFactory(account=account, environment="staging").pk,
+    }[wrong]
+    clients = [(None, {"miner": chosen, "commission": "0.5", "comment": "x"})]
+    answer = client.post(f"/admin/entities/hub/{hub.pk}/change/", hub_form(hub, clients))
+    assert answer.status_code == 200
+    assert not HubClient.objects.exists()
+
+
+def test_a_large_hub_gets_its_clients_on_a_page_of_their_own(client, staff, account, monkeypatch):
+    monkeypatch.setattr(entities_admin, "MAX_INLINE_CLIENTS", 1)
+    hub = HubFactory(account=account)
+    rows = [HubClientFactory(hub=hub, miner=MinerFactory(account=account)) for _ in range(2)]
+    HubClientFactory(hub=HubFactory(account=account), miner=rows[0].miner)
+    page = client.get(f"/admin/entities/hub/{hub.pk}/change/").content.decode()
+    assert "clients-TOTAL_FORMS" not in page
+    assert f"/admin/entities/hubclient/?hub={hub.pk}" in page
+    listed = client.get(f"/admin/entities/hubclient/?hub={hub.pk}").context["cl"].result_list
+    assert {row.pk for row in listed} == {row.pk for row in rows}
+    assert client.get("/admin/entities/hubclient/?hub=nonsense").status_code == 200
+
+    client.post(f"/admin/entities/hubclient/{rows[0].pk}/change/", {"commission": "0.1", "comment": "", "hub": ""})
+    rows[0].refresh_from_db()
+    assert (str(rows[0].commission), rows[0].hub_id) == ("0.1000", hub.pk)
+    client.post(f"/admin/entities/hubclient/{rows[0].pk}/delete/", {"post": "yes"})
+    bulk = {"action": "delete_selected", "_selected_action": [rows[1].pk], "post": "yes"}
+    client.post("/admin/entities/hubclient/", bulk)
+    assert not hub.clients.exists()
+    actions = AuditEvent.objects.filter(account=account, action__startswith="hub_client.")
+    assert [event.action for event in actions] == ["hub_client.removed", "hub_client.removed", "hub_client.changed"]
+
+
+def test_entities_are_never_deleted(client, account):
+    miner = MinerFactory(account=account)
+    for section in ["miner", "entity"]:
+        url = f"/admin/entities/{section}/{miner.pk}/delete/"
+        assert client.post(url, {"post": "yes"}).status_code == 403
+    bulk = {"action": "delete_selected", "_selected_action": [str(miner.pk)], "post": "yes"}
+    client.post("/admin/entities/miner/", bulk)
+    assert Miner.objects.filter(pk=miner.pk).exists()
+
+
+def test_lists_are_searched_and_filtered(client, account, other_account):
+    miner = MinerFactory(account=account, name="shaft-1")
+    MinerFactory(account=other_account, name="shaft-2", environment="staging")
+    HubFactory(account=account, name="shaft-hub")
+
+    def names(query):
+        answer = client.get(f"/admin/entities/miner/?{query}")
+        assert answer.status_code == 200, query
+        return [row.name for row in answer.context["cl"].result_list]
+
+    assert names("") == ["shaft-1", "shaft-2"]
+    assert names("q=shaft-2") == ["shaft-2"]
+    assert names(f"q={miner.pk}") == ["shaft-1"]
+    assert names("account=northfold") == ["shaft-1"]
+    assert names("environment__exact=staging") == ["shaft-2"]
+
+
+def test_autocomplete_tells_entities_of_one_name_apart(client, account, other_account):
+    MinerFactory(account=account, name="shaft")
+    MinerFactory(account=other_account, name="shaft")
+    HubFactory(account=account, name="shaft")
+    url = "/admin/autocomplete/?app_label=entities&model_name=hubclient&field_name=miner&term=shaft"
+    assert {row["text"] for row in client.get(url).json()["results"]} == {
+        "shaft · Miner · Northfold Mining · Production",
+        "shaft · Miner · Borealis Hosting · Production",
+    }
+
+
+@pytest.mark.parametrize("section", ["miner", "hub", "pool"])
+def test_a_longer_list_costs_no_more_queries(client, account, section, django_assert_max_num_queries):
+    make = {"miner": MinerFactory, "hub": HubFactory, "pool": PoolFactory}[section]
+    pool = {} if section == "pool" else {"pool": PoolFactory(account=account)}
+    make(account=account, **pool)
+    client.get(f"/admin/entities/{section}/")
+    with django_assert_max_num_queries(40) as few:
+        client.get(f"/admin/entities/{section}/")
+    make.create_batch(5, **pool)
+    with django_assert_max_num_queries(len(few)):
+        client.get(f"/admin/entities/{section}/")

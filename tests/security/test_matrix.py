@@ -1,0 +1,199 @@
+"""Who gets what from every route of the pool data API: access level × route × method × reach.
+
+The routes come from the URLconf, what each must ask for from the table below: a route that is missing from either
+fails.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+from django.conf import settings
+from django.urls import URLPattern, URLResolver, get_resolver, path
+from rest_framework.response import Response
+from rest_framework.test import APIClient
+from rest_framework.views import APIView
+
+from entities.api.base import EntityView
+from entities.models import Miner
+from tests.factories import HubFactory, MinerFactory, PoolFactory
+
+ANY_KEY = "any-key"
+
+#: Route -> method -> permission. HEAD is GET's; every other method is nobody's.
+ROUTES: dict[str, dict[str, str]] = {
+    "key": {"GET": ANY_KEY},
+    "miners": {"GET": "entities:read"},
+    "miners/charts": {"GET": "hashrate:read"},
+    "miners/<str:entity_id>": {"GET": "entities:read"},
+    "miners/<str:entity_id>/workers": {"GET": "workers:read"},
+    "miners/<str:entity_id>/hashrate": {"GET": "hashrate:read"},
+    "miners/<str:entity_id>/stats": {"GET": "stats:read"},
+    "miners/<str:entity_id>/balance": {"GET": "balance:read"},
+    "miners/<str:entity_id>/accruals": {"GET": "accruals:read"},
+    "miners/<str:entity_id>/payments": {"GET": "payouts:read"},
+    "hubs": {"GET": "entities:read"},
+    "hubs/<str:entity_id>": {"GET": "entities:read"},
+    "hubs/<str:entity_id>/clients": {"GET": "clients:read"},
+    "hubs/<str:entity_id>/workers": {"GET": "workers:read"},
+    "hubs/<str:entity_id>/stats": {"GET": "stats:read"},
+    "hubs/<str:entity_id>/accruals": {"GET": "accruals:read"},
+    "hubs/<str:entity_id>/payments": {"GET": "payouts:read"},
+    "pools": {"GET": "entities:read"},
+    "pools/<str:entity_id>": {"GET": "entities:read"},
+    "pools/<str:entity_id>/stats": {"GET": "stats:read"},
+}
+#: Takes whatever no other route does.
+NO_SUCH_ROUTE = ""
+
+_WATCHING = {"stats:read", "hashrate:read", "workers:read"}
+_MONEY = {"accruals:read", "payouts:read", "balance:read"}
+LEVELS: dict[str, set[str]] = {
+    "viewer": {ANY_KEY, "entities:read", *_WATCHING},
+    "accountant": {ANY_KEY, "entities:read", *_MONEY},
+    "treasurer": {ANY_KEY, "entities:read", *_WATCHING, *_MONEY, "clients:read"},
+    "administrator": {ANY_KEY, "entities:read", *_WATCHING, *_MONEY, "clients:read"},
+}
+
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+FACTORIES = {"miners": MinerFactory, "hubs": HubFactory, "pools": PoolFactory}
+ENVIRONMENTS = ["production", "staging", "development"]
+
+
+def routes_under(mount: str) -> list[str]:
+    """Every route that the URLconf has under a mount, as it is written there."""
+
+    def walk(patterns: list[URLPattern | URLResolver], prefix: str) -> list[str]:
+        found = []
+        for pattern in patterns:
+            route = f"{prefix}{pattern.pattern}"
+            found += walk(pattern.url_patterns, route) if isinstance(pattern, URLResolver) else [route]
+        return found
+
+    [resolver] = [each for each in get_resolver().url_patterns if str(each.pattern) == mount]
+    return walk(resolver.url_patterns, "")
+
+
+def mount_of(environment: str) -> str:
+    return settings.PITHEAD_API_MOUNTS[environment]
+
+
+def address(route: str, entity_id: object, environment: str = "production") -> str:
+    query = f"?id={entity_id}" if route == "miners/charts" else ""
+    return f"/{mount_of(environment)}{route.replace('<str:entity_id>', str(entity_id))}{query}"
+
+
+def expected_status(route: str, method: str, level: str, *, in_reach: bool) -> int:
+    methods = ROUTES[route]
+    asked = "GET" if method == "HEAD" else method
+    if methods.get(asked, methods["GET"]) not in LEVELS[level]:
+        return 403
+    if asked not in methods:
+        return 405
+    names_an_entity = "<" in route or route == "miners/charts"
+    return 200 if in_reach or not names_an_entity else 404
+
+
+def test_the_table_lists_every_route_and_no_other():
+    assert sorted(routes_under(mount_of("production"))) == sorted([*ROUTES, NO_SUCH_ROUTE])
+
+
+def test_the_three_mounts_have_the_same_routes():
+    assert set(settings.PITHEAD_API_MOUNTS) == set(ENVIRONMENTS)
+    production, staging, development = (routes_under(mount_of(environment)) for environment in ENVIRONMENTS)
+    assert production == staging == development
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("route", ROUTES)
+def test_each_level_gets_what_the_table_says(issue_key, api, account, other_account, route, level):
+    factory = FACTORIES.get(route.split("/")[0], MinerFactory)
+    own, foreign = factory(account=account), factory(account=other_account)
+    _, secret = issue_key(level)
+    client = api(secret)
+    expected, answered = {}, {}
+    for method, in_reach in product(METHODS, [True, False]):
+        answer = client.generic(method, address(route, (own if in_reach else foreign).pk))
+        expected[method, in_reach] = expected_status(route, method, level, in_reach=in_reach)
+        answered[method, in_reach] = answer.status_code
+        if answer.status_code >= 400:
+            assert answer["Content-Type"] == "application/problem+json"
+        if answer.status_code == 405:
+            assert set(answer["Allow"].split(", ")) - {"OPTIONS"} == {"GET", "HEAD"}
+        assert str(foreign.pk).encode() not in answer.content
+    assert answered == expected
+
+
+@pytest.mark.parametrize("route", ["miners", "hubs", "pools"])
+def test_a_list_holds_what_is_in_reach_and_nothing_else(issue_key, api, account, other_account, route):
+    own, _ = FACTORIES[route](account=account), FACTORIES[route](account=other_account)
+    _, secret = issue_key("viewer")
+    assert [row["id"] for row in api(secret).get(address(route, "")).json()["data"]] == [str(own.pk)]
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_head_answers_as_get_without_a_body(issue_key, api, account, route):
+    entity = FACTORIES.get(route.split("/")[0], MinerFactory)(account=account)
+    _, secret = issue_key("administrator")
+    get, head = (api(secret).generic(method, address(route, entity.pk)) for method in ("GET", "HEAD"))
+    assert (head.status_code, head["Content-Type"], head.content) == (get.status_code, get["Content-Type"], b"")
+
+
+@pytest.mark.parametrize("route", [*ROUTES, NO_SUCH_ROUTE])
+def test_without_a_key_there_is_nothing(account, route):
+    entity = FACTORIES.get(route.split("/")[0], MinerFactory)(account=account)
+    for method in METHODS:
+        answer = APIClient().generic(method, address(route, entity.pk))
+        assert answer.status_code == 401, method
+        assert answer["WWW-Authenticate"] == 'Bearer realm="pithead"'
+        if method != "HEAD":
+            assert answer.json()["code"] == "missing_credentials"
+
+
+@pytest.mark.parametrize("endpoint", ENVIRONMENTS)
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_a_key_works_at_its_own_environments_endpoint_alone(issue_key, api, account, environment, endpoint):
+    entities = {noun: factory(account=account, environment=environment).pk for noun, factory in FACTORIES.items()}
+    _, secret = issue_key("administrator", environment=environment)
+    for route in ROUTES:
+        answer = api(secret).get(address(route, entities.get(route.split("/")[0], ""), endpoint))
+        if environment == endpoint:
+            assert answer.status_code == 200, (route, answer.content)
+        else:
+            assert answer.status_code == 401, route
+            assert answer.json()["code"] == "wrong_environment"
+            assert 'error="invalid_token"' in answer["WWW-Authenticate"]
+
+
+# Deny by default
+
+
+class Forgetful(EntityView):
+    entity = Miner
+
+    def get(self, request, environment):
+        return Response("a secret")
+
+
+class Bare(APIView):
+    def get(self, request, environment):
+        return Response("a secret")
+
+
+class Mistaken(Bare):
+    permission = "entities:raed"
+
+
+urlpatterns = [
+    path(f"api/v1/{view.__name__.lower()}", view.as_view(), {"environment": "production"})
+    for view in (Forgetful, Bare, Mistaken)
+]
+
+
+@pytest.mark.urls(__name__)
+@pytest.mark.parametrize("route", ["forgetful", "bare", "mistaken"])
+def test_a_view_that_names_no_real_permission_answers_nobody(issue_key, api, route):
+    _, secret = issue_key("administrator")
+    answer = api(secret).get(f"/api/v1/{route}")
+    assert (answer.status_code, answer.json()["code"]) == (403, "permission_denied")
