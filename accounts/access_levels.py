@@ -64,8 +64,18 @@ PERMISSIONS: dict[str, Permission] = {
         # Custom roles only, and only where the account allows key automation.
         _row("keys:read", Action.ADMIN, "See API keys", "...."),
         _row("keys:write", Action.ADMIN, "Create and change API keys", "...."),
+        # Custom roles only, and only staff give it: it writes the data of every account.
+        _row("ingest:write", Action.ADMIN, "Send the pool’s data in", "...."),
     ]
 }
+
+#: Held only while the account's policy allows key automation.
+AUTOMATION_PERMISSIONS = frozenset({"keys:read", "keys:write"})
+#: Given by the pool's staff alone.
+STAFF_PERMISSIONS = frozenset({"ingest:write"})
+
+#: What a key's access level is called when its permissions are those of a custom role.
+CUSTOM = "custom"
 
 LEVEL_PERMISSIONS: dict[AccessLevel, frozenset[str]] = {
     level: frozenset(row.name for row in PERMISSIONS.values() if level in row.levels) for level in AccessLevel

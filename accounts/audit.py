@@ -37,6 +37,11 @@ class Actor:
         return cls(name=user.name or user.email, via=via, user=user, address=client_ip(request), proof=proof)
 
     @classmethod
+    def for_key(cls, name: str, address: str | None) -> Actor:
+        """A program that presents an API key: no person, and no second factor to ask for."""
+        return cls(name=name, via="api", address=address)
+
+    @classmethod
     def for_command(cls, name: str) -> Actor:
         """Whoever runs ``manage.py`` has the database and the master keys already: no second factor is asked."""
         return cls(name=f"manage.py {name}", via="command")

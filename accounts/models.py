@@ -97,6 +97,13 @@ class Account(models.Model):
     max_lifetime_days = models.PositiveIntegerField(
         null=True, blank=True, help_text="The longest life of a new key, in days. Empty: no limit."
     )
+    keys_editable = models.BooleanField(
+        default=False,
+        help_text="Access level and scopes of a key, and custom roles in use, may be changed after they were given.",
+    )
+    key_automation = models.BooleanField(
+        default=False, help_text="Keys may manage keys, with the permissions keys:read and keys:write."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     members = models.ManyToManyField(User, through="Membership", related_name="accounts")

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import QuerySet
 
-from accounts.access_levels import LEVEL_PERMISSIONS, AccessLevel
+from accounts.access_levels import AUTOMATION_PERMISSIONS, CUSTOM, LEVEL_PERMISSIONS, AccessLevel
 from apikeys.models import KeyScope
 
 # The hot path: fixed SQL, because compiling this query in the ORM costs more than running it (bench/README.md).
@@ -22,12 +22,14 @@ _SELECT = """
 SELECT s.digest, s.retires_at, g.wrapped, g.retired_at,
        k.id, k.key_id, k.name, k.environment, k.access_level, k.allowed_cidrs,
        k.expires_at, k.disabled_at, k.revoked_at, a.id, a.slug, a.name, a.suspended_at,
+       a.key_automation, r.name, r.permissions,
        (SELECT {join_all} FROM apikeys_keyscope c WHERE c.key_id = k.id AND c.entity_id IS NULL),
        EXISTS (SELECT 1 FROM apikeys_keyscope c WHERE c.key_id = k.id AND c.entity_id IS NOT NULL)
   FROM apikeys_apikeysecret s
   JOIN apikeys_apikey k ON k.id = s.key_id
   JOIN apikeys_signingkey g ON g.id = s.signing_key_id
   JOIN accounts_account a ON a.id = k.account_id
+  LEFT JOIN apikeys_role r ON r.id = k.role_id
  WHERE s.selector = {selector}
 """
 _STATEMENTS = {
@@ -48,6 +50,7 @@ class Grant:
     account_name: str
     environment: str
     access_level: str
+    role: str  # the custom role's name, "" where the access level is one of the four
     permissions: frozenset[str]
     all_scopes: frozenset[tuple[str, str]]
     has_picked: bool
@@ -102,7 +105,7 @@ def _read(row: tuple[Any, ...]) -> StoredSecret:
         digest, secret_retires_at, wrapped, signing_key_retired_at,
         key_pk, key_id, name, environment, access_level, allowed_cidrs,
         expires_at, disabled_at, revoked_at, account_id, account_slug, account_name, suspended_at,
-        all_scopes, has_picked,
+        key_automation, role, role_permissions, all_scopes, has_picked,
     ) = row  # fmt: skip
     grant = Grant(
         key_pk=_uuid(key_pk),
@@ -113,7 +116,8 @@ def _read(row: tuple[Any, ...]) -> StoredSecret:
         account_name=account_name,
         environment=environment,
         access_level=access_level,
-        permissions=LEVEL_PERMISSIONS[AccessLevel(access_level)],
+        role=role or "",
+        permissions=_permissions(access_level, role_permissions, bool(key_automation)),
         all_scopes=_scopes(all_scopes or ""),
         has_picked=bool(has_picked),
         allowed_networks=_networks(allowed_cidrs),
@@ -150,6 +154,14 @@ def _time(value: datetime | str | None) -> datetime | None:
         return value
     naive = value if isinstance(value, datetime) else datetime.fromisoformat(value)
     return naive.replace(tzinfo=UTC)
+
+
+def _permissions(access_level: str, of_role: Any, key_automation: bool) -> frozenset[str]:
+    """What the level or the custom role allows; managing keys only while the account's policy does."""
+    if access_level != CUSTOM:
+        return LEVEL_PERMISSIONS[AccessLevel(access_level)]
+    permissions = frozenset(json.loads(of_role))
+    return permissions if key_automation else permissions - AUTOMATION_PERMISSIONS
 
 
 @lru_cache(maxsize=4096)

@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
+from accounts.access_levels import CUSTOM
 from accounts.environments import Environment
 from accounts.models import ACCESS_LEVEL_CHOICES, Account, User
 from apikeys import key_format
@@ -37,6 +38,24 @@ class SigningKey(models.Model):
 
     def __str__(self) -> str:
         return f"version {self.version}"
+
+
+class Role(models.Model):
+    """An account's own access level: any set of permissions under a name. Written by `apikeys.roles` alone."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="roles", db_index=False)
+    name = models.CharField(max_length=60)
+    description = models.CharField(max_length=200, blank=True)
+    permissions = models.JSONField(default=list)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["account", "name"], name="role_name_once")]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
@@ -70,7 +89,8 @@ class ApiKey(models.Model):
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="api_keys")
     environment = models.CharField(max_length=12, choices=Environment)
     name = models.CharField(max_length=80)
-    access_level = models.CharField(max_length=20, choices=ACCESS_LEVEL_CHOICES)
+    access_level = models.CharField(max_length=20, choices=[*ACCESS_LEVEL_CHOICES, (CUSTOM, "Custom role")])
+    role = models.ForeignKey(Role, null=True, on_delete=models.PROTECT, related_name="keys")
     allowed_cidrs = models.JSONField("allowed addresses", default=list)
     expires_at = models.DateTimeField(null=True)
     disabled_at = models.DateTimeField(null=True)
@@ -91,6 +111,10 @@ class ApiKey(models.Model):
         ordering = ["-created_at"]
         constraints = [
             models.UniqueConstraint(fields=["account", "idempotency_key"], name="api_key_idempotency"),
+            models.CheckConstraint(
+                condition=Q(access_level=CUSTOM, role__isnull=False) | (~Q(access_level=CUSTOM) & Q(role=None)),
+                name="api_key_custom_has_role",
+            ),
         ]
         indexes = [models.Index(fields=["account", "revoked_at", "-created_at"], name="api_key_of_account")]
 
@@ -170,7 +194,8 @@ class KeyScope(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["key", "kind", "action", "entity"], name="key_scope_once"),
+            # In this order it lists what a key picks by hand by id, which pages of a list are cut from.
+            models.UniqueConstraint(fields=["key", "kind", "entity", "action"], name="key_scope_once"),
             # NULLs are distinct in the constraint above, and SQLite can't say otherwise. Finds a key's "all" rows, too.
             models.UniqueConstraint(
                 fields=["key", "kind", "action"], condition=Q(entity=None), name="key_scope_once_all"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
@@ -27,6 +28,8 @@ class GrantPermission(BasePermission):
         permission = required_permission(view, request.method or "")
         if permission == ANY_KEY:
             return True
+        if request.method not in view.allowed_methods:
+            raise MethodNotAllowed(str(request.method))
         facts = replace(request._request.request_facts, permission=permission)  # type: ignore[attr-defined]
         decision = decisions.decide(request.auth, facts, decisions.ACCESS_RULES)
         if decision.denial is not None:

@@ -35,6 +35,8 @@ CODES: dict[str, Code] = {
     "address_not_allowed": Code(403, "The address is not allowed"),
     "permission_denied": Code(403, "The API key lacks a permission", "insufficient_scope"),
     "not_found": Code(404, "Not found"),
+    "conflict": Code(409, "In conflict with what is there"),
+    "payload_too_large": Code(413, "The request is too large"),
     "method_not_allowed": Code(405, "The method is not allowed here"),
     "not_acceptable": Code(406, "No such representation"),
     "unsupported_media_type": Code(415, "The content type is not supported"),
@@ -148,7 +150,9 @@ def as_problem(exc: Exception) -> Problem | None:
             return exc
         case exceptions.NotFound() | Http404():
             return Problem("not_found", "There is nothing here that this key can see.")
-        case PermissionDenied() | exceptions.PermissionDenied():
+        case exceptions.PermissionDenied():
+            return Problem("permission_denied", str(exc.detail))
+        case PermissionDenied():
             return Problem("permission_denied", "This key may not do that.")
         case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
             return missing_credentials()

@@ -54,6 +54,7 @@ INSTALLED_APPS = [
     "django_otp.plugins.otp_totp",
     "csp",
     "rest_framework",
+    "django_filters",
 ]
 
 MIDDLEWARE = [
@@ -175,7 +176,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["apikeys.authentication.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["apikeys.permissions.GrantPermission"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["apikeys.parsers.JsonParser", "apikeys.parsers.FormParser"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "apikeys.negotiation.JsonNegotiation",
     "EXCEPTION_HANDLER": "apikeys.problems.exception_handler",
     "UNAUTHENTICATED_USER": None,

@@ -47,6 +47,14 @@ class Entity(models.Model):
         limit_choices_to={"kind": Kind.POOL},
         help_text="The pool that a miner or hub mines on.",
     )
+    minimum_payout = models.DecimalField(
+        max_digits=24,
+        decimal_places=8,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
+        help_text="In whole coins; a smaller balance waits. Empty: what the pool sets.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = models.Manager.from_queryset(ScopedQuerySet)()
@@ -166,6 +174,58 @@ class HubClient(models.Model):
             raise ValidationError({"miner": "Choose a miner of the hub's environment."})
 
 
+class HubInvitation(models.Model):
+    """A hub's offer to serve a miner of another account, which joins when its own side accepts.
+
+    ``miner_id`` is no foreign key on purpose: an invitation of an id that nobody has looks like any other, so that
+    inviting tells nothing of what exists.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    hub = models.ForeignKey(
+        Entity,
+        on_delete=models.CASCADE,
+        related_name="invitations",
+        limit_choices_to={"kind": Kind.HUB},
+        db_index=False,
+    )
+    miner_id = models.UUIDField("miner's ID")
+    commission = models.DecimalField(
+        max_digits=5,
+        decimal_places=4,
+        default=Decimal(0),
+        validators=[MinValueValidator(0), MaxValueValidator(1)],
+        help_text="The hub's share of the miner's earnings, 0 to 1.",
+    )
+    comment = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["created_at"]
+        constraints = [models.UniqueConstraint(fields=["hub", "miner_id"], name="hub_invitation_once")]
+        indexes = [models.Index(fields=["miner_id", "id"], name="hub_invitation_of_miner")]
+
+    def __str__(self) -> str:
+        return f"{self.miner_id} to {self.hub}"
+
+
+class WorkerGroup(models.Model):
+    """Workers of a miner under one name: a rack, a container, a customer."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    miner = models.ForeignKey(Entity, on_delete=models.CASCADE, related_name="worker_groups", db_index=False)
+    name = models.CharField(max_length=120)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["miner", "name"], name="worker_group_name_once")]
+        indexes = [models.Index(fields=["miner", "id"], name="worker_group_of_miner")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Worker(models.Model):
     """One machine of a miner."""
 
@@ -175,7 +235,10 @@ class Worker(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     miner = models.ForeignKey(Entity, on_delete=models.CASCADE, related_name="workers", db_index=False)
     name = models.CharField(max_length=120)
+    group = models.ForeignKey(WorkerGroup, null=True, blank=True, on_delete=models.SET_NULL, related_name="workers")
     hashrate = models.BigIntegerField(default=0, help_text="Hashes per second, mean of the last ten minutes.")
+    hashrate_1d = models.BigIntegerField(default=0, help_text="Hashes per second, mean of the last day.")
+    hashrate_1w = models.BigIntegerField(default=0, help_text="Hashes per second, mean of the last week.")
     last_share_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -207,13 +270,13 @@ class Wallet(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     entity = models.ForeignKey(Entity, on_delete=models.CASCADE, related_name="wallets", db_index=False)
     coin = models.CharField(max_length=8)
-    address = models.CharField(max_length=120)
+    address = models.CharField(max_length=120, blank=True, help_text="Empty until the owner sets one: nothing is paid.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["entity", "coin"], name="wallet_per_coin")]
 
     def __str__(self) -> str:
-        return f"{self.coin} {self.address}"
+        return f"{self.coin} {self.address}".strip()
 
 
 class HashrateSample(models.Model):
@@ -221,7 +284,8 @@ class HashrateSample(models.Model):
 
     miner = models.ForeignKey(Entity, on_delete=models.CASCADE, related_name="hashrate_samples", db_index=False)
     at = models.DateTimeField()
-    hashrate = models.BigIntegerField(help_text="Hashes per second.")
+    hashrate = models.BigIntegerField(help_text="Hashes per second, accepted.")
+    rejected = models.BigIntegerField(default=0, help_text="Hashes per second whose shares were rejected.")
 
     objects = HashrateSampleQuerySet.as_manager()
 
@@ -241,6 +305,9 @@ class Accrual(models.Model):
     day = models.DateField()
     coin = models.CharField(max_length=8)
     amount = models.DecimalField(max_digits=24, decimal_places=8)
+    hashrate = models.BigIntegerField(
+        null=True, blank=True, help_text="Hashes per second that it was earned with, the day's mean."
+    )
 
     class Meta:
         constraints = [
@@ -257,7 +324,7 @@ class Accrual(models.Model):
 
 
 class Payout(models.Model):
-    """Money sent to a wallet."""
+    """Money sent to a wallet, at the address that the wallet had then."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     entity = models.ForeignKey(Entity, on_delete=models.CASCADE, related_name="payouts", db_index=False)
@@ -265,6 +332,7 @@ class Payout(models.Model):
     paid_at = models.DateTimeField()
     coin = models.CharField(max_length=8)
     amount = models.DecimalField(max_digits=24, decimal_places=8)
+    address = models.CharField(max_length=120)
     transaction = models.CharField(max_length=100, help_text="The transaction's id on the coin's chain.")
 
     class Meta:

@@ -6,7 +6,7 @@ left its hub or an entity that changed account counts from the next request on.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import reduce
 from operator import or_
 from typing import Any, Protocol
@@ -21,7 +21,13 @@ KINDS = ("miner", "hub", "pool")
 
 
 class Grant(Protocol):
-    """What scoping needs to know of a grant. `apikeys.grants.Grant` fits; entities never imports it."""
+    """What entities need to know of a grant. `apikeys.grants.Grant` fits; entities never imports it."""
+
+    @property
+    def key_id(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
 
     @property
     def account_id(self) -> UUID: ...
@@ -43,11 +49,19 @@ class ScopedQuerySet(models.QuerySet[Any]):
     def of_account(self, account_id: UUID, environment: str) -> ScopedQuerySet:
         return self.filter(account_id=account_id, environment=environment)
 
-    def within(self, grant: Grant, permission: str, *, only: Collection[UUID] | None = None) -> ScopedQuerySet:
+    def within(
+        self,
+        grant: Grant,
+        permission: str,
+        *,
+        only: Collection[UUID] | None = None,
+        cut: Callable[[ScopedQuerySet], QuerySet[Any]] | None = None,
+    ) -> ScopedQuerySet:
         """Narrow to the entities that ``grant`` reaches with ``permission`` (one of `access_levels.PERMISSIONS`).
 
-        ``only`` narrows further, to these ids. It says nothing that ``filter(pk__in=only)`` wouldn't, but SQLite
-        then looks at these alone, and not at all that the grant reaches.
+        ``only`` and ``cut`` say nothing that could not be said of the answer; said here, they are pushed down, so
+        that the database never gathers all that the grant reaches to show a little of it. ``only``: of these ids.
+        ``cut``: filters, order and limit of a page, which the caller applies to the answer once more.
         """
         reach = Reach(grant, PERMISSIONS[permission].action)
         kinds = [self.model.KIND] if self.model.KIND else KINDS
@@ -60,8 +74,12 @@ class ScopedQuerySet(models.QuerySet[Any]):
             return self.none() if own is None else self.filter(own)
         if own is None:
             return self.filter(pk__in=clients)
+        own_half = _entities().filter(own).order_by()
+        if cut is not None:
+            own_half = _entities().filter(pk__in=cut(own_half).values("pk")).order_by()
+            clients = _entities().filter(pk__in=cut(_entities().filter(pk__in=clients)).values("pk")).values("pk")
         # A union and not an OR: each half walks an index of its own, whatever else the table holds.
-        return self.filter(pk__in=_entities().filter(own).values("pk").order_by().union(clients.order_by()))
+        return self.filter(pk__in=own_half.values("pk").union(clients.order_by()))
 
 
 class Reach:

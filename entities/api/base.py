@@ -2,41 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar, NoReturn, cast
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import QueryDict
 from django.utils import timezone
-from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
+from accounts.access_levels import PERMISSIONS, Action
+from accounts.audit import Actor
+from accounts.client_ip import client_ip
+from entities.api.filters import ListFilters
 from entities.api.pagination import PAGE_PARAMETERS, KeysetPagination
 from entities.models import Entity
 from entities.scoping import Grant, ScopedQuerySet
+
+Cut = Callable[[ScopedQuerySet], QuerySet[Any]]
+
+#: What it takes to know that an entity is there.
+SEE = "entities:read"
 
 
 class EntityView(GenericAPIView):
     """A route about entities of one kind. It names the permission that it needs; without one it answers nobody."""
 
-    http_method_names = ["get", "head"]
+    http_method_names = ["get", "head", "post", "put", "patch", "delete"]
     pagination_class = KeysetPagination
-    permission: ClassVar[str | None] = None
+    #: A name of `access_levels.PERMISSIONS`, or one for each method.
+    permission: ClassVar[str | dict[str, str] | None] = None
     entity: ClassVar[type[Entity]]
     #: The query parameters that the route knows, and those among them that may come several times.
     parameters: ClassVar[tuple[str, ...]] = ()
     repeatable: ClassVar[tuple[str, ...]] = ()
+    #: By method: what a write takes, and the status of success where it is not 200. `serializer_class` is the answer's.
+    request_serializers: ClassVar[dict[str, type[Serializer[Any]]]] = {}
+    success: ClassVar[dict[str, int]] = {}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        if request.method in ("GET", "HEAD"):
-            check_parameters(request.query_params, self.parameters, self.repeatable)
+        if request.method in self.allowed_methods:
+            check_parameters(request.query_params, self.known_parameters(), self.repeatable)
+
+    def known_parameters(self) -> tuple[str, ...]:
+        return self.parameters if self.request.method in ("GET", "HEAD") else ()
 
     @cached_property
     def now(self) -> datetime:
@@ -47,20 +64,77 @@ class EntityView(GenericAPIView):
     def grant(self) -> Grant:
         return cast(Grant, self.request.auth)
 
-    def reached(self, entity: type[Entity], only: Collection[UUID] | None = None) -> ScopedQuerySet:
-        """The entities of a kind that this key reaches with the permission of this route."""
-        assert self.permission is not None  # noqa: S101 the permission class refused the request otherwise
-        return entity.objects.within(self.grant, self.permission, only=only)
+    @property
+    def actor(self) -> Actor:
+        """Who the audit trail says made a change: the key."""
+        name = f"{self.grant.name} ({self.grant.key_id})"
+        return Actor.for_key(name, client_ip(self.request._request))
 
-    def get_queryset(self, only: Collection[UUID] | None = None) -> QuerySet[Any]:
-        return self.reached(self.entity, only)
+    def read_body(self) -> dict[str, Any]:
+        """Return the validated body of a write, by this method's `request_serializers`. Raises ValidationError."""
+        method = str(self.request.method)
+        data = self.request.data
+        serializer = self.request_serializers[method](
+            data=data, partial=method == "PATCH", context=self.get_serializer_context()
+        )
+        if isinstance(data, Mapping):
+            known = [name for name, field in serializer.fields.items() if not field.read_only]
+            unknown = [name for name in data if name not in known]
+            if unknown:
+                known_here = ", ".join(known)
+                raise ValidationError({name[:80]: [f"Unknown field; known here: {known_here}."] for name in unknown})
+        serializer.is_valid(raise_exception=True)
+        validated: dict[str, Any] = serializer.validated_data
+        return validated
+
+    @property
+    def needed(self) -> str:
+        """The permission that this request needs; the permission class has refused keys without it."""
+        if isinstance(self.permission, dict):
+            return self.permission["GET" if self.request.method == "HEAD" else str(self.request.method)]
+        assert self.permission is not None  # noqa: S101 nobody gets here
+        return self.permission
+
+    def reached(
+        self,
+        entity: type[Entity],
+        only: Collection[UUID] | None = None,
+        *,
+        cut: Cut | None = None,
+        permission: str | None = None,
+    ) -> ScopedQuerySet:
+        """The entities of a kind that this key reaches with the permission of this request, or with another."""
+        return entity.objects.within(self.grant, permission or self.needed, only=only, cut=cut)
+
+    def get_queryset(self, only: Collection[UUID] | None = None, cut: Cut | None = None) -> QuerySet[Any]:
+        return self.reached(self.entity, only, cut=cut)
 
     def get_object(self) -> Any:
-        """The entity in the path. Raises NotFound: malformed, unknown and out of reach are one answer."""
+        """The entity in the path. Raises as `get_reached` does."""
+        return self.get_reached(self.entity, self.kwargs["entity_id"])
+
+    def get_reached(self, entity: type[Entity], text: str) -> Any:
+        """Return the entity of the id ``text``. Malformed, unknown and out of reach are one answer.
+
+        Raises NotFound; PermissionDenied when the key may see the entity, but not do this with it.
+        """
         try:
-            return self.get_queryset(only=[parse_id(self.kwargs["entity_id"])]).get()
-        except (ValueError, self.entity.DoesNotExist):
+            only = [parse_id(text)]
+        except ValueError:
             raise NotFound from None
+        found = (self.get_queryset(only) if entity is self.entity else self.reached(entity, only)).first()
+        if found is not None:
+            return found
+        if PERMISSIONS[self.needed].action is not Action.READ and self.sees(entity, only):
+            noun = entity._meta.verbose_name
+            raise PermissionDenied(
+                f"This key may see this {noun}, but none of its scopes gives {self.needed} on it. "
+                "Ask the account’s owner for a wider key."
+            )
+        raise NotFound
+
+    def sees(self, entity: type[Entity], only: Collection[UUID]) -> bool:
+        return SEE in self.grant.permissions and self.reached(entity, only, permission=SEE).exists()
 
     def get_serializer_context(self) -> dict[str, Any]:
         return {**super().get_serializer_context(), "now": self.now}
@@ -69,16 +143,45 @@ class EntityView(GenericAPIView):
 class ListView(EntityView):
     """A page of the entities of a kind, or with `get_rows` overridden of what hangs on one."""
 
-    parameters: ClassVar[tuple[str, ...]] = PAGE_PARAMETERS
-    #: Read by the paginator: ends in a column that tells rows apart; every column goes the same way.
+    paginator: KeysetPagination
+    filterset_class: ClassVar[type[ListFilters]] = ListFilters
+    #: As long as the request names no other: ends in a column that tells rows apart; all columns go the same way.
     ordering: ClassVar[tuple[str, ...]] = ("id",)
+    #: What the rows are, where they are no entities.
+    model: ClassVar[type[Model] | None] = None
+
+    def known_parameters(self) -> tuple[str, ...]:
+        if self.request.method not in ("GET", "HEAD"):
+            return ()
+        return (*PAGE_PARAMETERS, *self.parameters, *self.filterset_class.parameters())
 
     def get(self, request: Request, environment: str, **kwargs: str) -> Response:
-        page = self.paginate_queryset(self.get_rows())
-        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+        self.open()
+        rows = self.paginator.fetch(self.filters.filter_queryset(self.get_rows()))
+        return self.get_paginated_response(self.get_serializer(rows, many=True).data)
+
+    def open(self) -> None:
+        """Read filters, order and page. Raises ValidationError."""
+        model = self.model or self.entity
+        self.filters = self.filterset_class(
+            self.request.query_params, model._default_manager.none(), request=self.request
+        )
+        if not self.filters.is_valid():
+            raise ValidationError(self.filters.errors)
+        chosen = self.filters.form.cleaned_data.get("ordering")
+        self.paginator.open(self.request, self.order_by(chosen) if chosen else self.ordering, model)
+
+    def order_by(self, chosen: str) -> tuple[str, ...]:
+        """``chosen``, and what tells rows apart that are equal in it."""
+        sign, last = "-" if chosen.startswith("-") else "", self.ordering[-1].removeprefix("-")
+        return (chosen,) if chosen == sign + last else (chosen, sign + last)
+
+    def cut(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """The page out of ``rows``, before anything gathers the rest."""
+        return self.paginator.cut(self.filters.filter_queryset(rows))
 
     def get_rows(self) -> QuerySet[Any]:
-        return self.get_queryset()
+        return self.get_queryset(cut=self.cut)
 
 
 class DetailView(EntityView):

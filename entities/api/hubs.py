@@ -9,7 +9,8 @@ from uuid import UUID
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
-from entities.api.base import DetailView, ListView
+from entities.api.base import Cut, DetailView, ListView
+from entities.api.filters import EntityFilters
 from entities.api.rows import AccrualsView, PaymentsView, WorkersView
 from entities.api.serializers import HubAccrualSerializer, HubClientSerializer, HubSerializer
 from entities.api.stats import StatsView, summarize_work
@@ -31,8 +32,10 @@ class HubList(ListView):
     permission = "entities:read"
     serializer_class = HubSerializer
 
-    def get_queryset(self, only: Collection[UUID] | None = None) -> QuerySet[Any]:
-        return _with_client_count(super().get_queryset(only))
+    filterset_class = EntityFilters
+
+    def get_queryset(self, only: Collection[UUID] | None = None, cut: Cut | None = None) -> QuerySet[Any]:
+        return _with_client_count(super().get_queryset(only, cut))
 
 
 class HubDetail(DetailView):
@@ -40,8 +43,8 @@ class HubDetail(DetailView):
     permission = "entities:read"
     serializer_class = HubSerializer
 
-    def get_queryset(self, only: Collection[UUID] | None = None) -> QuerySet[Any]:
-        return _with_client_count(super().get_queryset(only))
+    def get_queryset(self, only: Collection[UUID] | None = None, cut: Cut | None = None) -> QuerySet[Any]:
+        return _with_client_count(super().get_queryset(only, cut))
 
 
 class HubClients(ListView):
@@ -50,6 +53,7 @@ class HubClients(ListView):
     entity = Hub
     permission = "clients:read"
     serializer_class = HubClientSerializer
+    model = HubClient
     ordering = ("joined_at", "miner_id")
 
     def get_rows(self) -> QuerySet[Any]:

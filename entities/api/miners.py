@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entities.api.base import DetailView, EntityView, ListView
+from entities.api.filters import EntityFilters
 from entities.api.rows import AccrualsView, PaymentsView, WorkersView
 from entities.api.serializers import (
     BalanceSerializer,
@@ -25,6 +26,7 @@ class MinerList(ListView):
     entity = Miner
     permission = "entities:read"
     serializer_class = MinerSerializer
+    filterset_class = EntityFilters
 
 
 class MinerDetail(DetailView):
@@ -46,6 +48,7 @@ class MinerHashrate(ListView):
     entity = Miner
     permission = "hashrate:read"
     serializer_class = HashrateSampleSerializer
+    model = HashrateSample
     ordering = ("-at",)
 
     def get_rows(self) -> QuerySet[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core import signing
 from django.core.exceptions import ValidationError as InvalidValue
-from django.db.models import Model, Q
+from django.db.models import Model, Q, QuerySet
 from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
@@ -29,20 +29,31 @@ class KeysetPagination(BasePagination):
     DEFAULT_LIMIT = 50
     MAX_LIMIT = 500
 
-    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
-        ordering: Sequence[str] = view.ordering
+    def open(self, request: Request, ordering: Sequence[str], model: type[Model]) -> None:
+        """Read limit and cursor. ``ordering`` ends in a column that tells rows apart; every column goes the same way.
+
+        Raises ValidationError.
+        """
+        self.ordering = ordering
         self.limit = read_limit(request.query_params.get("limit"), self.DEFAULT_LIMIT, self.MAX_LIMIT)
         # A cursor holds for the list that gave it: path, filters and order are part of its signature.
         filters = sorted((name, value) for name, value in request.query_params.items() if name not in PAGE_PARAMETERS)
-        signer = signing.Signer(salt=repr((request.path, filters, ordering)), sep=".")
+        self.signer = signing.Signer(salt=repr((request.path, filters, ordering)), sep=".")
         cursor = request.query_params.get("cursor")
-        if cursor is not None:
-            queryset = queryset.filter(_beyond(ordering, _read_cursor(signer, cursor, queryset.model, ordering)))
-        rows = list(queryset.order_by(*ordering)[: self.limit + 1])
+        self.after = None if cursor is None else _read_cursor(self.signer, cursor, model, ordering)
+
+    def cut(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """The page's rows, and one more if there is one."""
+        if self.after is not None:
+            queryset = queryset.filter(_beyond(self.ordering, self.after))
+        return queryset.order_by(*self.ordering)[: self.limit + 1]
+
+    def fetch(self, queryset: QuerySet[Any]) -> list[Any]:
+        rows = list(self.cut(queryset))
         self.next = None
         if len(rows) > self.limit:
             rows.pop()
-            self.next = signer.sign_object([_as_text(rows[-1], column) for column in ordering])
+            self.next = self.signer.sign_object([_as_text(rows[-1], column) for column in self.ordering])
         return rows
 
     def get_paginated_response(self, data: Any) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from entities.api.base import DetailView, ListView
+from entities.api.filters import PoolFilters
 from entities.api.serializers import PoolSerializer
 from entities.api.stats import StatsView, summarize_work
 from entities.models import Hub, Miner, Pool
@@ -14,6 +15,7 @@ class PoolList(ListView):
     entity = Pool
     permission = "entities:read"
     serializer_class = PoolSerializer
+    filterset_class = PoolFilters
 
 
 class PoolDetail(DetailView):

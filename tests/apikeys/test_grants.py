@@ -97,6 +97,7 @@ def by_the_orm(row: ApiKeySecret) -> Grant:
         account_name=account.name,
         environment=key.environment,
         access_level=key.access_level,
+        role=key.role.name if key.role else "",
         permissions=frozenset(name for name, permission in PERMISSIONS.items() if level in permission.levels),
         all_scopes=frozenset((scope.action, scope.kind) for scope in scopes if scope.entity_id is None),
         has_picked=any(scope.entity_id is not None for scope in scopes),
