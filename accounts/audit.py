@@ -28,6 +28,7 @@ class Actor:
     user: User | None = None
     address: str | None = None
     proof: StepUp | None = None
+    key_id: str | None = None
 
     @classmethod
     def from_request(cls, request: HttpRequest, *, via: str = "web", proof: StepUp | None = None) -> Actor:
@@ -37,9 +38,9 @@ class Actor:
         return cls(name=user.name or user.email, via=via, user=user, address=client_ip(request), proof=proof)
 
     @classmethod
-    def for_key(cls, name: str, address: str | None) -> Actor:
+    def for_key(cls, key_id: str, name: str, address: str | None) -> Actor:
         """A program that presents an API key: no person, and no second factor to ask for."""
-        return cls(name=name, via="api", address=address)
+        return cls(name=f"{name} ({key_id})", via="api", address=address, key_id=key_id)
 
     @classmethod
     def for_command(cls, name: str) -> Actor:

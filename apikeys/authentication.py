@@ -81,4 +81,10 @@ def request_facts(request: Request) -> decisions.RequestFacts:
         environment=request.parser_context["kwargs"].get("environment", ""),
         address=client_ip(request._request),
         now=timezone.now(),
+        endpoints=endpoints(),
     )
+
+
+def endpoints() -> dict[str, str]:
+    """Where each environment's API is: ``https://pool.example/staging/api/v1/``."""
+    return {name: f"{settings.PITHEAD_PUBLIC_URL}/{mount}" for name, mount in settings.PITHEAD_API_MOUNTS.items()}

@@ -5,8 +5,8 @@ The DRF classes, and every other face, ask this one function; none has rules of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Protocol
@@ -39,13 +39,17 @@ class Grant(Protocol):
 
 @dataclass(frozen=True)
 class RequestFacts:
-    """The facts about a request. ``in_reach`` is None where no entity is asked for."""
+    """The facts about a request. ``in_reach`` is None where no entity is asked for.
+
+    ``endpoints`` says where each environment's endpoint is, for the holder of a key that came to the wrong one.
+    """
 
     environment: str
     address: str | None
     now: datetime
     permission: str | None = None
     in_reach: bool | None = None
+    endpoints: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -105,10 +109,10 @@ def key_enabled(grant: Grant, facts: RequestFacts) -> Denial | None:
 
 def environment_fits(grant: Grant, facts: RequestFacts) -> Denial | None:
     if grant.environment != facts.environment:
+        right = facts.endpoints.get(grant.environment, f"the {grant.environment} endpoint")
         return Denial(
             "wrong_environment",
-            f"This is a {grant.environment} key, and this is the {facts.environment} endpoint. "
-            f"Use the {grant.environment} endpoint.",
+            f"This is a {grant.environment} key, and this is the {facts.environment} endpoint. Use {right}",
         )
     return None
 

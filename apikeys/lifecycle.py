@@ -219,14 +219,18 @@ def revoke(key: ApiKey, *, actor: audit.Actor, reason: str, note: str = "") -> A
     """End ``key`` for good: refused from the next request on, kept for the record.
 
     ``reason`` is one of REVOKE_REASONS. Already revoked is no error and keeps its first reason.
+    A key may always revoke itself: whoever holds a secret that should not be theirs can end it.
     Raises Refused, StepUpMissing.
     """
-    actor.require_step_up(REVOKE)
+    by_itself = actor.key_id == key.key_id
+    if not by_itself:
+        actor.require_step_up(REVOKE)
     if reason not in REVOKE_REASONS:
         raise Refused("Choose a reason.", "reason")
     with transaction.atomic():
         key = _lock(key)
-        _require(actor, key.account, KeyPermission.DELETE)
+        if not by_itself:
+            _require(actor, key.account, KeyPermission.DELETE)
         if key.revoked_at is None:
             key.revoked_at = timezone.now()
             key.revoked_by_name = actor.name

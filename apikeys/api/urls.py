@@ -6,4 +6,5 @@ from apikeys.api import whoami
 
 urlpatterns = [
     path("key", whoami.WhoAmI.as_view(), name="api-key"),
+    path("key/revoke", whoami.RevokeItself.as_view(), name="api-key-revoke"),
 ]

@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db.models import Model, QuerySet
 from django.http import QueryDict
 from django.utils import timezone
+from django.views.decorators.http import conditional_page
 from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
@@ -33,7 +34,10 @@ SEE = "entities:read"
 
 
 class EntityView(GenericAPIView):
-    """A route about entities of one kind. It names the permission that it needs; without one it answers nobody."""
+    """A route about entities of one kind. It names the permission that it needs; without one it answers nobody.
+
+    One that ``changes_slowly`` answers with an ETag, and 304 to whoever has that answer already.
+    """
 
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
     pagination_class = KeysetPagination
@@ -46,6 +50,12 @@ class EntityView(GenericAPIView):
     #: By method: what a write takes, and the status of success where it is not 200. `serializer_class` is the answer's.
     request_serializers: ClassVar[dict[str, type[Serializer[Any]]]] = {}
     success: ClassVar[dict[str, int]] = {}
+    changes_slowly: ClassVar[bool] = False
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Any:
+        view = super().as_view(**initkwargs)
+        return conditional_page(view) if cls.changes_slowly else view
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
@@ -67,25 +77,16 @@ class EntityView(GenericAPIView):
     @property
     def actor(self) -> Actor:
         """Who the audit trail says made a change: the key."""
-        name = f"{self.grant.name} ({self.grant.key_id})"
-        return Actor.for_key(name, client_ip(self.request._request))
+        return Actor.for_key(self.grant.key_id, self.grant.name, client_ip(self.request._request))
 
     def read_body(self) -> dict[str, Any]:
         """Return the validated body of a write, by this method's `request_serializers`. Raises ValidationError."""
         method = str(self.request.method)
-        data = self.request.data
-        serializer = self.request_serializers[method](
-            data=data, partial=method == "PATCH", context=self.get_serializer_context()
+        return validate(
+            self.request_serializers[method](
+                data=self.request.data, partial=method == "PATCH", context=self.get_serializer_context()
+            )
         )
-        if isinstance(data, Mapping):
-            known = [name for name, field in serializer.fields.items() if not field.read_only]
-            unknown = [name for name in data if name not in known]
-            if unknown:
-                known_here = ", ".join(known)
-                raise ValidationError({name[:80]: [f"Unknown field; known here: {known_here}."] for name in unknown})
-        serializer.is_valid(raise_exception=True)
-        validated: dict[str, Any] = serializer.validated_data
-        return validated
 
     @property
     def needed(self) -> str:
@@ -206,6 +207,20 @@ def parse_id(text: str) -> UUID:
     if str(value) != text.lower():
         raise ValueError("not in the usual form")
     return value
+
+
+def validate(serializer: Serializer[Any]) -> dict[str, Any]:
+    """Return what ``serializer`` makes of its data. Raises ValidationError, also for fields that it doesn't know."""
+    data = serializer.initial_data
+    if isinstance(data, Mapping):
+        known = [name for name, field in serializer.fields.items() if not field.read_only]
+        message = f"Unknown field; known here: {', '.join(known) or 'none'}."
+        unknown = {str(name)[:80]: [message] for name in data if name not in known}
+        if unknown:
+            raise ValidationError(unknown)
+    serializer.is_valid(raise_exception=True)
+    validated: dict[str, Any] = serializer.validated_data
+    return validated
 
 
 def check_parameters(query: QueryDict, known: Iterable[str], repeatable: Iterable[str]) -> None:

@@ -29,6 +29,7 @@ def _clients_of(hub: Any) -> QuerySet[Any]:
 
 class HubList(ListView):
     entity = Hub
+    changes_slowly = True
     permission = "entities:read"
     serializer_class = HubSerializer
 
@@ -40,6 +41,7 @@ class HubList(ListView):
 
 class HubDetail(DetailView):
     entity = Hub
+    changes_slowly = True
     permission = "entities:read"
     serializer_class = HubSerializer
 

@@ -24,6 +24,7 @@ from entities.models import HashrateSample, Miner
 
 class MinerList(ListView):
     entity = Miner
+    changes_slowly = True
     permission = "entities:read"
     serializer_class = MinerSerializer
     filterset_class = EntityFilters

@@ -13,6 +13,7 @@ from entities.models import Hub, Miner, Pool
 
 class PoolList(ListView):
     entity = Pool
+    changes_slowly = True
     permission = "entities:read"
     serializer_class = PoolSerializer
     filterset_class = PoolFilters
@@ -20,6 +21,7 @@ class PoolList(ListView):
 
 class PoolDetail(DetailView):
     entity = Pool
+    changes_slowly = True
     permission = "entities:read"
     serializer_class = PoolSerializer
 
