@@ -55,6 +55,8 @@ INSTALLED_APPS = [
     "csp",
     "rest_framework",
     "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
 ]
 
 MIDDLEWARE = [
@@ -182,6 +184,24 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
     "DEFAULT_METADATA_CLASS": None,
     "COERCE_DECIMAL_TO_STRING": True,
+    "DEFAULT_SCHEMA_CLASS": "apikeys.openapi.ApiSchema",
+}
+SPECTACULAR_SETTINGS = {
+    "OAS_VERSION": "3.1.0",
+    "TITLE": "Pithead pool API",
+    "VERSION": "1",
+    "DESCRIPTION": "Miners, hubs and pools of a mining account, by API key. Lists come in pages: follow `page.next`.",
+    "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "SCHEMA_PATH_PREFIX_TRIM": True,
+    "SORT_OPERATION_PARAMETERS": False,
+    "PREPROCESSING_HOOKS": ["apikeys.openapi.only_one_mount"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "apikeys.openapi.add_examples",
+    ],
+    "ENUM_NAME_OVERRIDES": {
+        "Environment": "accounts.environments.Environment",
+    },
 }
 # One mount of the pool data API per environment: its URL prefix
 PITHEAD_API_MOUNTS = {

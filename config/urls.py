@@ -7,6 +7,7 @@ from django.urls import include, path
 urlpatterns = [
     path("", include("accounts.urls")),
     path("", include("apikeys.web.urls")),
+    path("docs/", include("apikeys.api.docs_urls")),
     path("admin/", admin.site.urls),
 ]
 for environment, mount in settings.PITHEAD_API_MOUNTS.items():

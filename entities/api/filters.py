@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, date, datetime
 from typing import Any
 
 import django_filters
+from django import forms
 from django.db.models import QuerySet
-from django.forms import DateField
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_MOMENT = re.compile(_DAY.pattern + r"[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})")
 
 
 class Ordering(django_filters.ChoiceFilter):
@@ -38,21 +43,40 @@ class Choice(django_filters.ChoiceFilter):
         )
 
 
-class _IsoDateField(DateField):
-    def __init__(self, **kwargs: Any) -> None:
-        message = "Give a day like 2026-11-21."
-        super().__init__(**{**kwargs, "input_formats": ["%Y-%m-%d"], "error_messages": {"invalid": message}})
+class _DayField(forms.Field):
+    def to_python(self, value: str | None) -> date | None:
+        if not value:
+            return None
+        try:
+            if _DAY.fullmatch(value):
+                return date.fromisoformat(value)
+        except ValueError:
+            pass
+        raise forms.ValidationError("Give a day like 2026-11-21.", code="invalid")
 
 
-class Day(django_filters.DateFilter):
-    """A day as ISO 8601 writes it, and in no other way."""
+class _MomentField(forms.Field):
+    def to_python(self, value: str | None) -> datetime | None:
+        if not value:
+            return None
+        try:
+            if _MOMENT.fullmatch(value):
+                return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+        raise forms.ValidationError("Give a moment with its offset, like 2026-11-21T12:00:00Z.", code="invalid")
 
-    field_class = _IsoDateField
+
+class Day(django_filters.Filter):
+    """A day as RFC 3339 writes it (``full-date``), and in no other way."""
+
+    field_class = _DayField
 
 
-class Moment(django_filters.IsoDateTimeFilter):
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(error_messages={"invalid": "Give a moment like 2026-11-21T12:00:00Z."}, **kwargs)
+class Moment(django_filters.Filter):
+    """A moment as RFC 3339 writes it (``date-time``): without an offset it would be anybody's guess."""
+
+    field_class = _MomentField
 
 
 class Identifier(django_filters.UUIDFilter):

@@ -56,6 +56,18 @@ class KeysetPagination(BasePagination):
             self.next = self.signer.sign_object([_as_text(rows[-1], column) for column in self.ordering])
         return rows
 
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """The page as JSON Schema, for the API's description."""
+        page = {
+            "type": "object",
+            "properties": {
+                "limit": {"type": "integer"},
+                "next": {"type": ["string", "null"], "description": "The cursor of the next page; null on the last."},
+            },
+            "required": ["limit", "next"],
+        }
+        return {"type": "object", "properties": {"data": schema, "page": page}, "required": ["data", "page"]}
+
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"data": data, "page": {"limit": self.limit, "next": self.next}})
 

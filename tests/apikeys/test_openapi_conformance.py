@@ -1,0 +1,107 @@
+"""What the API answers, held against its own description by schemathesis, with a real key of each level."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from typing import Any
+
+import pytest
+import schemathesis
+from django.core.signals import request_finished, request_started
+from django.core.wsgi import get_wsgi_application
+from django.db import close_old_connections
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from accounts.access_levels import AccessLevel
+from apikeys import openapi
+from tests.apikeys.worlds import ids_of, make_world
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    negative_data_rejection,
+]
+LEVELS = [level.value for level in AccessLevel]
+#: A key that answers these is gone: each call gets one of its own.
+ENDS_THE_KEY = "/key/revoke"
+
+
+def without_security(document: dict[str, Any]) -> dict[str, Any]:
+    """The keys here are real ones: none has to be made up."""
+    document = deepcopy(document)
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            del operation["security"]
+    return document
+
+
+schema = schemathesis.openapi.from_dict(without_security(openapi.document()))
+schema.app = get_wsgi_application()
+
+
+@pytest.fixture
+def one_connection(db: None) -> Iterator[None]:
+    """The application works inside the test's transaction, and so may not close its connection after a request."""
+    signals = (request_started, request_finished)
+    for signal in signals:
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in signals:
+        signal.connect(close_old_connections)
+
+
+@pytest.fixture
+def world(one_connection, account, other_account) -> dict[str, str]:
+    """An id for each path parameter, of something that every key here reaches."""
+    return make_world(account, other_account)
+
+
+@pytest.fixture
+def keys(issue_key: Any) -> Callable[[schemathesis.Case, str], str]:
+    """A secret of each level, and a fresh one for each call that ends the key."""
+    secrets: dict[str, str] = {}
+
+    def secret(case: schemathesis.Case, level: str) -> str:
+        if level not in secrets or case.operation.path == ENDS_THE_KEY:
+            _, secrets[level] = issue_key(level)
+        return secrets[level]
+
+    return secret
+
+
+def call(case: schemathesis.Case, secret: str, checks: list[Any]) -> None:
+    answer = case.call(base_url="http://testserver/api/v1", headers={"Authorization": f"Bearer {secret}"})
+    case.validate_response(answer, checks=checks)
+
+
+@schema.parametrize()
+@settings(
+    max_examples=12,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+def test_no_answer_is_undocumented(case: schemathesis.Case, world: dict[str, str], keys: Any) -> None:
+    generated = dict(case.path_parameters or {})
+    real = ids_of(generated, world)
+    for level in LEVELS:
+        call(case, keys(case, level), CHECKS)
+        if real != generated:
+            case.path_parameters = real
+            # What was generated may have been wrong about the path alone, and the path is right now.
+            call(case, keys(case, level), [check for check in CHECKS if check is not negative_data_rejection])
+            case.path_parameters = generated
