@@ -8,7 +8,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.middleware.gzip import GZipMiddleware
 
-from apikeys import problems
+from apikeys import parsers, problems
 from apikeys.authentication import presented_key
 
 #: Less gains nothing on the wire. Only here, not on people's pages: they hold secrets beside what a stranger may type
@@ -31,6 +31,7 @@ class ApiMiddleware:
         try:
             # No I/O: what is no key of ours is refused before sessions, routing and the database.
             presented_key(request)
+            _check_length(request)
         except problems.Problem as problem:
             response = problems.response(problem, request)
         else:
@@ -50,6 +51,13 @@ class ApiMiddleware:
         if response.status_code == 200 and len(response.content) >= GZIP_FROM_BYTES:
             self.gzip.process_response(request, response)  # in place
         return response
+
+
+def _check_length(request: HttpRequest) -> None:
+    """Raise Problem ``payload_too_large`` for a body that no route takes, whether or not one would read it."""
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if length.isdecimal() and int(length) > parsers.MAX_BULK_BYTES:
+        raise parsers.too_large(parsers.MAX_BULK_BYTES)
 
 
 def _is_invalid_key(response: HttpResponse) -> bool:

@@ -14,6 +14,8 @@ from rest_framework.parsers import BaseParser
 from apikeys import problems
 
 MAX_BODY_BYTES = 64 * 1024
+#: The most that any route takes.
+MAX_BULK_BYTES = 8 * 1024 * 1024
 
 # A lone half of a surrogate pair is legal JSON and no Unicode text: neither database stores it.
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -26,7 +28,7 @@ class LimitedParser(BaseParser):
         limit = getattr((parser_context or {}).get("view"), "max_body_bytes", MAX_BODY_BYTES)
         content: bytes = stream.read(limit + 1)
         if len(content) > limit:
-            raise problems.Problem("payload_too_large", f"Send at most {limit:,} bytes at once.")
+            raise too_large(limit)
         return self.read(content)
 
     def read(self, content: bytes) -> Any:
@@ -55,6 +57,10 @@ class FormParser(LimitedParser):
 
     def read(self, content: bytes) -> QueryDict:
         return QueryDict(content, encoding="utf-8")
+
+
+def too_large(limit: int) -> problems.Problem:
+    return problems.Problem("payload_too_large", f"Send at most {limit:,} bytes at once.")
 
 
 def _refuse_constant(name: str) -> None:
