@@ -104,12 +104,11 @@ class ApiSchema(AutoSchema):
 
     def get_response_serializers(self) -> Any:
         success = getattr(self.view, "success", {}).get(self.method, 200)
-        answers: dict[Any, Any] = {}
-        for status in success if isinstance(success, tuple) else (success,):
-            answers[status, "application/json"] = OpenApiResponse(
-                None if status == 204 else self._answer(),
-                description={201: "Made", 202: "Accepted", 204: "Done"}.get(status, "The answer"),
-            )
+        answer = None if success == 204 else self._answer()
+        answers: dict[Any, Any] = {(success, "application/json"): OpenApiResponse(answer, description=_DONE[success])}
+        deferred = getattr(self.view, "deferred", {}).get(self.method)
+        if deferred is not None:
+            answers[202, "application/json"] = OpenApiResponse(deferred, description=_DONE[202])
         if self.method == "GET" and getattr(self.view, "changes_slowly", False):
             answers[304, "application/json"] = OpenApiResponse(None, description="You have it already")
         for status, codes in self.refusals().items():
@@ -181,6 +180,7 @@ class ApiSchema(AutoSchema):
         return str(super().get_description())
 
 
+_DONE = {200: "The answer", 201: "Made", 202: "Waits for somebody else", 204: "Done"}
 _IF_NONE_MATCH = OpenApiParameter(
     "If-None-Match", str, OpenApiParameter.HEADER, description="The ETag of the answer that you have."
 )
