@@ -168,6 +168,8 @@ def as_problem(exc: Exception) -> Problem | None:
             return Problem("not_acceptable", "Answers come as application/json.")
         case exceptions.UnsupportedMediaType():
             return Problem("unsupported_media_type", str(exc.detail))
+        case exceptions.APIException(default_code=code) if code in CODES:  # entities' own, by their code
+            return Problem(code, str(exc.detail))
         case OperationalError() | InterfaceError():
             return unavailable()
     return None

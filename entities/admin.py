@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from accounts.admin_site import AccountFilter, StaffModelAdmin, StaffPermissions
 from accounts.models import Account
 from accounts.templatetags.pithead import utc
-from entities.models import Entity, Hub, HubClient, Kind, Miner, Pool
+from entities.models import Entity, Hub, HubClient, HubInvitation, Kind, Miner, Pool
 
 #: A hub with more clients than this gets them on a page of their own: each is a row of fields.
 MAX_INLINE_CLIENTS = 100
@@ -114,10 +114,11 @@ class HubAdmin(KindAdmin):
         return super().get_inline_instances(request, obj)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return [*super().get_fields(request, obj), "client_link"] if obj else super().get_fields(request, obj)
+        names = super().get_fields(request, obj)
+        return [*names, "client_link", "invitation_link"] if obj else names
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return [*super().get_readonly_fields(request, obj), "client_link"] if obj else []
+        return [*super().get_readonly_fields(request, obj), "client_link", "invitation_link"] if obj else []
 
     @admin.display(description="Clients", ordering="client_count")
     def client_count(self, obj: Any) -> int:
@@ -129,9 +130,14 @@ class HubAdmin(KindAdmin):
         url = f"{reverse('admin:entities_hubclient_changelist')}?{urlencode({'hub': obj.pk})}"
         return format_html('<a href="{}">{} clients</a>', url, obj.client_count)
 
+    @admin.display(description="Invitations")
+    def invitation_link(self, obj: Any) -> SafeString:
+        url = f"{reverse('admin:entities_hubinvitation_changelist')}?{urlencode({'hub': obj.pk})}"
+        return format_html('<a href="{}">{} waiting</a>', url, obj.invitations.count())
+
 
 class HubFilter(admin.SimpleListFilter):
-    """The clients of one hub: ``?hub=0192…``. Shows itself only while it narrows the list."""
+    """What belongs to one hub: ``?hub=0192…``. Shows itself only while it narrows the list."""
 
     title = "hub"
     parameter_name = "hub"
@@ -173,6 +179,32 @@ class HubClientAdmin(StaffModelAdmin):
     @admin.display(description="Joined", ordering="joined_at")
     def joined(self, obj: HubClient) -> SafeString | str:
         return utc(obj.joined_at)
+
+
+@admin.register(HubInvitation)
+class HubInvitationAdmin(StaffModelAdmin):
+    """Offers that wait for an answer, to look at alone: the hub's and the miner's account agree between them."""
+
+    list_display = ["miner_id", "hub", "hub_account", "commission", "comment", "created"]
+    list_filter = [HubFilter]
+    list_select_related = ["hub__account"]
+    search_fields = ["=miner_id", "hub__name"]
+    fields = ["hub", "miner_id", "commission", "comment", "created"]
+    readonly_fields = ["created"]
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    @admin.display(description="Account", ordering="hub__account__name")
+    def hub_account(self, obj: HubInvitation) -> str:
+        return obj.hub.account.name
+
+    @admin.display(description="Invited", ordering="created_at")
+    def created(self, obj: HubInvitation) -> SafeString | str:
+        return utc(obj.created_at)
 
 
 @admin.register(Entity)

@@ -13,6 +13,7 @@ WORKER_STATUSES = ("online", "offline", "inactive")
 
 # As floats: in whole hashes per second the sum of a large hub runs over SQLite's 64 bits.
 _TOTAL_HASHRATE = Cast("hashrate", FloatField())
+_TOTAL_REJECTED = Cast("rejected", FloatField())
 
 
 class WorkerQuerySet(models.QuerySet[Any]):
@@ -76,3 +77,18 @@ class HashrateSampleQuerySet(models.QuerySet[Any]):
             .order_by("miner_id", F("day").desc())
             .values_list("miner_id", "day", "mean")
         )
+
+    def sum_by_hour(self) -> models.QuerySet[Any, tuple[datetime, float, float]]:
+        """Rows of hour, hashrate and rejected hashrate of all miners together, in H/s, newest first."""
+        hours = self.values("at").annotate(accepted=Sum(_TOTAL_HASHRATE), refused=Sum(_TOTAL_REJECTED))
+        return hours.order_by("-at").values_list("at", "accepted", "refused")
+
+    def sum_by_day(self) -> models.QuerySet[Any, tuple[datetime, float, float]]:
+        """The same by day (UTC): the mean of its hours' sums, as in `averages`."""
+        hours = Count("at", distinct=True)
+        days = (
+            self.annotate(day=TruncDay("at"))
+            .values("day")
+            .annotate(accepted=Sum(_TOTAL_HASHRATE) / hours, refused=Sum(_TOTAL_REJECTED) / hours)
+        )
+        return days.order_by(F("day").desc()).values_list("day", "accepted", "refused")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import factory
 from django.contrib.auth.hashers import make_password
 from django.utils import timezone
+from uuid_utils.compat import uuid7
 
 from accounts.models import Account, Membership, User
-from entities.models import Hub, HubClient, Miner, Pool, Worker
+from entities.models import Hub, HubClient, HubInvitation, Miner, Pool, Worker
 
 PASSWORD = "a long enough passphrase"
 
@@ -66,6 +67,14 @@ class HubClientFactory(factory.django.DjangoModelFactory):
 
     hub = factory.SubFactory(HubFactory)
     miner = factory.SubFactory(MinerFactory)
+
+
+class HubInvitationFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = HubInvitation
+
+    hub = factory.SubFactory(HubFactory)
+    miner_id = factory.LazyFunction(uuid7)
 
 
 class WorkerFactory(factory.django.DjangoModelFactory):

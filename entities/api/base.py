@@ -54,6 +54,8 @@ class EntityView(GenericAPIView):
     #: By method: what a write takes, and the status of success where it is not 200. `serializer_class` is the answer's.
     request_serializers: ClassVar[dict[str, type[Serializer[Any]]]] = {}
     success: ClassVar[dict[str, int]] = {}
+    #: By method: the answer with status 202, where a write may wait for somebody else's consent.
+    deferred: ClassVar[dict[str, type[Serializer[Any]]]] = {}
     changes_slowly: ClassVar[bool] = False
 
     @classmethod

@@ -6,21 +6,38 @@ from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+import django_filters
+from django.db.models import Case, Count, Exists, OuterRef, QuerySet, Subquery, When
 from django.db.models.functions import Coalesce
+from rest_framework import status
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
 
-from entities.api.base import Cut, DetailView, ListView
-from entities.api.filters import EntityFilters
+from entities import clients
+from entities.api.base import Cut, DetailView, EntityView, ListView
+from entities.api.filters import Day, EntityFilters, Identifier, ListFilters, Ordering
+from entities.api.hub_serializers import (
+    HubAccrualSerializer,
+    HubChangeSerializer,
+    HubClientChangeSerializer,
+    HubClientSerializer,
+    HubDetailSerializer,
+    HubFinanceSerializer,
+    HubInvitationSerializer,
+    HubSerializer,
+    InviteSerializer,
+)
+from entities.api.invitations import read_id, translate_refusals
 from entities.api.rows import AccrualsView, PaymentsView, WorkersView
-from entities.api.serializers import HubAccrualSerializer, HubClientSerializer, HubSerializer
 from entities.api.stats import StatsView, summarize_work
-from entities.models import Hub, HubClient
+from entities.models import Accrual, Hub, HubClient, HubInvitation, Miner
 
 
-def _with_client_count(hubs: QuerySet[Any]) -> QuerySet[Any]:
+def with_client_count(hubs: QuerySet[Any]) -> QuerySet[Any]:
     """Annotated with ``client_count``, counted for the page's rows alone."""
-    clients = HubClient.objects.served().filter(hub=OuterRef("pk")).order_by().values("hub")
-    return hubs.annotate(client_count=Coalesce(Subquery(clients.annotate(n=Count("pk")).values("n")), 0))
+    served = HubClient.objects.served().filter(hub=OuterRef("pk")).order_by().values("hub")
+    return hubs.annotate(client_count=Coalesce(Subquery(served.annotate(n=Count("pk")).values("n")), 0))
 
 
 def _clients_of(hub: Any) -> QuerySet[Any]:
@@ -28,41 +45,116 @@ def _clients_of(hub: Any) -> QuerySet[Any]:
 
 
 class HubList(ListView):
+    """Hubs in reach"""
+
     entity = Hub
     changes_slowly = True
     permission = "entities:read"
     serializer_class = HubSerializer
-
     filterset_class = EntityFilters
 
     def get_queryset(self, only: Collection[UUID] | None = None, cut: Cut | None = None) -> QuerySet[Any]:
-        return _with_client_count(super().get_queryset(only, cut))
+        return with_client_count(super().get_queryset(only, cut))
 
 
 class HubDetail(DetailView):
+    """One hub"""
+
     entity = Hub
     changes_slowly = True
-    permission = "entities:read"
-    serializer_class = HubSerializer
+    permission = {"GET": "entities:read", "PATCH": "hub-finance:write"}
+    serializer_class = HubDetailSerializer
+    request_serializers = {"PATCH": HubChangeSerializer}
 
     def get_queryset(self, only: Collection[UUID] | None = None, cut: Cut | None = None) -> QuerySet[Any]:
-        return _with_client_count(super().get_queryset(only, cut))
+        return with_client_count(super().get_queryset(only, cut))
+
+    def patch(self, request: Request, environment: str, entity_id: str) -> Response:
+        """Set a hub's minimum payout; null goes back to the pool's."""
+        hub = self.get_object()
+        body = self.read_body()
+        if "minimum_payout" in body:
+            with translate_refusals():
+                clients.set_minimum_payout(hub, body["minimum_payout"], actor=self.actor)
+        return Response(self.get_serializer(hub).data)
+
+
+class ClientFilters(ListFilters):
+    miner = Identifier(field_name="miner_id", label="This miner.")
+    search = django_filters.CharFilter(
+        field_name="miner__name", lookup_expr="icontains", max_length=120, label="Miners' names that contain this."
+    )
+    ordering = Ordering("joined_at")
 
 
 class HubClients(ListView):
-    """The miners that the hub serves, in the order in which they joined."""
+    """The miners that a hub serves, in the order in which they joined"""
 
     entity = Hub
-    permission = "clients:read"
+    permission = {"GET": "clients:read", "POST": "clients:write"}
     serializer_class = HubClientSerializer
+    request_serializers = {"POST": InviteSerializer}
+    success = {"POST": status.HTTP_201_CREATED}
+    deferred = {"POST": HubInvitationSerializer}
+    filterset_class = ClientFilters
     model = HubClient
     ordering = ("joined_at", "miner_id")
 
     def get_rows(self) -> QuerySet[Any]:
         return _clients_of(self.get_object()).select_related("miner")
 
+    def post(self, request: Request, environment: str, entity_id: str) -> Response:
+        """Add a miner of the account's own, or invite any other: its owner accepts before it joins."""
+        hub = self.get_object()
+        body = self.read_body()
+        miner_id, terms = body["miner_id"], {"commission": body["commission"], "comment": body.get("comment", "")}
+        own = self.reached(Miner, [miner_id]).filter(account=self.grant.account_id).first()
+        with translate_refusals():
+            if own is not None:
+                client = clients.add(hub, own, **terms, actor=self.actor)
+                return Response(self.get_serializer(client).data, status=status.HTTP_201_CREATED)
+            invitation = clients.invite(hub, miner_id, **terms, actor=self.actor)
+        return Response(HubInvitationSerializer(invitation).data, status=status.HTTP_202_ACCEPTED)
+
+
+class HubClientDetail(EntityView):
+    """One client of a hub"""
+
+    entity = Hub
+    permission = {"GET": "clients:read", "PATCH": "hub-finance:write", "DELETE": "clients:write"}
+    serializer_class = HubClientSerializer
+    request_serializers = {"PATCH": HubClientChangeSerializer}
+    success = {"DELETE": status.HTTP_204_NO_CONTENT}
+    deferred = {"PATCH": HubInvitationSerializer}
+
+    def get(self, request: Request, environment: str, entity_id: str, miner_id: str) -> Response:
+        """One client of a hub."""
+        served = _clients_of(self.get_object()).select_related("miner").filter(miner=read_id(miner_id)).first()
+        if served is None:
+            raise NotFound
+        return Response(self.get_serializer(served).data)
+
+    def patch(self, request: Request, environment: str, entity_id: str, miner_id: str) -> Response:
+        """Set a client's commission or comment; a commission raised for another account's miner is an offer to it."""
+        hub, miner = self.get_object(), read_id(miner_id)
+        body = self.read_body()
+        with translate_refusals():
+            result = clients.change(hub, miner, body, actor=self.actor)
+        if isinstance(result, HubInvitation):
+            return Response(HubInvitationSerializer(result).data, status=status.HTTP_202_ACCEPTED)
+        return Response(self.get_serializer(result).data)
+
+    def delete(self, request: Request, environment: str, entity_id: str, miner_id: str) -> Response:
+        """Serve a miner no longer: the hub's keys lose it at once."""
+        hub, miner = self.get_object(), read_id(miner_id)
+        with translate_refusals():
+            clients.remove(hub, miner, actor=self.actor)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
 
 class HubWorkers(WorkersView):
+    """Workers of a hub's clients"""
+
     entity = Hub
 
     def get_miners(self, entity: Any) -> QuerySet[Any]:
@@ -70,6 +162,8 @@ class HubWorkers(WorkersView):
 
 
 class HubStats(StatsView):
+    """Statistics over a hub's clients"""
+
     entity = Hub
 
     def summarize(self, entity: Any) -> dict[str, Any]:
@@ -83,3 +177,30 @@ class HubAccruals(AccrualsView):
 
 class HubPayments(PaymentsView):
     entity = Hub
+
+
+class FinanceFilters(ListFilters):
+    since = Day(field_name="day", lookup_expr="gte", label="From this day on.")
+    until = Day(field_name="day", lookup_expr="lte", label="Up to this day, with it.")
+    currency = django_filters.CharFilter(field_name="coin", max_length=8, label="Of this coin.")
+    client = Identifier(field_name="client_id", label="Earned from this miner.")
+
+
+class HubFinance(ListView):
+    """A hub's commission by client and day, newest first"""
+
+    entity = Hub
+    permission = "hub-finance:read"
+    serializer_class = HubFinanceSerializer
+    filterset_class = FinanceFilters
+    model = Accrual
+    ordering = ("-day", "-id")
+
+    def get_rows(self) -> QuerySet[Any]:
+        rows = Accrual.objects.filter(entity=self.get_object(), client__isnull=False)
+        # What a miner earned is its own: the hub sees it while it serves the miner, and no longer.
+        served = HubClient.objects.served().filter(hub=OuterRef("entity"), miner=OuterRef("client"))
+        own = Accrual.objects.filter(
+            entity=OuterRef("client"), client=None, day=OuterRef("day"), coin=OuterRef("coin")
+        ).values("amount")
+        return rows.annotate(earned=Case(When(Exists(served), then=Subquery(own))))

@@ -1,17 +1,28 @@
-"""``/pools``: the pools in reach, and how what mines on them does."""
+"""``/pools``: the pools in reach, what mines on them, and how that does."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from entities.api.base import DetailView, ListView
+from django.db.models import QuerySet
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from entities.api.base import DetailView, EntityView, ListView
+from entities.api.charts import DEFAULT_PERIOD, PERIODS, Period
 from entities.api.filters import PoolFilters
-from entities.api.serializers import PoolSerializer
+from entities.api.hub_serializers import PoolChartsSerializer, PoolSerializer
+from entities.api.hubs import HubList, with_client_count
+from entities.api.miners import MinerList
 from entities.api.stats import StatsView, summarize_work
-from entities.models import Hub, Miner, Pool
+from entities.models import Entity, HashrateSample, Hub, Miner, Pool
+from entities.scoping import ScopedQuerySet
 
 
 class PoolList(ListView):
+    """Pools in reach"""
+
     entity = Pool
     changes_slowly = True
     permission = "entities:read"
@@ -20,21 +31,83 @@ class PoolList(ListView):
 
 
 class PoolDetail(DetailView):
+    """One pool"""
+
     entity = Pool
     changes_slowly = True
     permission = "entities:read"
     serializer_class = PoolSerializer
 
 
-class PoolStats(StatsView):
-    """Over the hubs and miners on the pool that this key reaches: a pool's other customers are not its business."""
+class PoolView(EntityView):
+    """Of what mines on a pool, what this key reaches: a pool's other customers are not its business."""
 
     entity = Pool
 
+    def reached_on(self, pool: Any, kind: type[Entity]) -> ScopedQuerySet:
+        return self.reached(kind, cut=lambda rows: rows.filter(pool=pool)).filter(pool=pool)
+
+
+class PoolStats(PoolView, StatsView):
+    """Statistics over the hubs and miners on a pool that the key reaches"""
+
     def summarize(self, entity: Any) -> dict[str, Any]:
-        miners = self.reached(Miner).filter(pool=entity)
+        miners = self.reached_on(entity, Miner)
         return {
             **summarize_work(miners.values("pk"), self.now),
             "miners": miners.count(),
-            "hubs": self.reached(Hub).filter(pool=entity).count(),
+            "hubs": self.reached_on(entity, Hub).count(),
         }
+
+
+class PoolCharts(PoolView):
+    """Hashrate over a period of the miners on a pool that the key reaches, summed"""
+
+    permission = "hashrate:read"
+    parameters = ("period",)
+    serializer_class = PoolChartsSerializer
+
+    def get(self, request: Request, environment: str, entity_id: str) -> Response:
+        pool = self.get_object()
+        name = request.query_params.get("period", DEFAULT_PERIOD)
+        if name not in PERIODS:
+            raise ValidationError({"period": [f"Give one of {', '.join(PERIODS)}."]})
+        points = self.read_points(pool, PERIODS[name])
+        chart = {"period": name, "step": PERIODS[name].step, "data": {str(pool.pk): {"points": points}}}
+        return Response(self.get_serializer(chart).data)
+
+    def read_points(self, pool: Any, period: Period) -> list[dict[str, Any]]:
+        miners = self.reached_on(pool, Miner).values("pk")
+        samples = HashrateSample.objects.filter(miner__in=miners, at__gte=period.starts_at(self.now), at__lte=self.now)
+        return [
+            {"timestamp": at, "hashrate": round(accepted), "rejectrate": rejected / (accepted + rejected or 1)}
+            for at, accepted, rejected in (samples.sum_by_hour() if period.step == "PT1H" else samples.sum_by_day())
+        ]
+
+
+class PoolHubs(ListView):
+    """The hubs on a pool that the key reaches"""
+
+    entity = Pool
+    permission = "entities:read"
+    model = Hub
+    serializer_class = HubList.serializer_class
+    filterset_class = HubList.filterset_class
+
+    def get_rows(self) -> QuerySet[Any]:
+        pool = self.get_object()
+        return with_client_count(self.reached(Hub, cut=lambda rows: self.cut(rows.filter(pool=pool))).filter(pool=pool))
+
+
+class PoolMiners(ListView):
+    """The miners on a pool that the key reaches"""
+
+    entity = Pool
+    permission = "entities:read"
+    model = Miner
+    serializer_class = MinerList.serializer_class
+    filterset_class = MinerList.filterset_class
+
+    def get_rows(self) -> QuerySet[Any]:
+        pool = self.get_object()
+        return self.reached(Miner, cut=lambda rows: self.cut(rows.filter(pool=pool))).filter(pool=pool)

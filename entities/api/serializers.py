@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from entities.models import Accrual, Entity, HashrateSample, Hub, HubClient, Miner, Payout, Pool, Worker
+from entities.models import Accrual, Entity, HashrateSample, Miner, Payout, Worker
 
 
 def _reference() -> Any:
@@ -41,39 +41,6 @@ class MinerDetailSerializer(MinerSerializer):
         return miner.workers.all().count_by_status(self.context["now"])
 
 
-class HubSerializer(serializers.ModelSerializer[Entity]):
-    pool = _reference()
-    clients = serializers.IntegerField(source="client_count", read_only=True)
-
-    class Meta:
-        model = Hub
-        fields = ["id", "name", "environment", "pool", "created_at", "clients"]
-        read_only_fields = fields
-
-
-class PoolSerializer(serializers.ModelSerializer[Entity]):
-    class Meta:
-        model = Pool
-        fields = ["id", "name", "environment", "created_at"]
-        read_only_fields = fields
-
-
-class MinerNameSerializer(serializers.ModelSerializer[Entity]):
-    class Meta:
-        model = Miner
-        fields = ["id", "name"]
-        read_only_fields = fields
-
-
-class HubClientSerializer(serializers.ModelSerializer[HubClient]):
-    miner = MinerNameSerializer(read_only=True)
-
-    class Meta:
-        model = HubClient
-        fields = ["miner", "commission", "comment", "joined_at"]
-        read_only_fields = fields
-
-
 class WorkerSerializer(serializers.ModelSerializer[Worker]):
     miner = _reference()
     status = serializers.SerializerMethodField()
@@ -102,16 +69,6 @@ class AccrualSerializer(serializers.ModelSerializer[Accrual]):
     class Meta:
         model = Accrual
         fields = ["day", "coin", "amount"]
-        read_only_fields = fields
-
-
-class HubAccrualSerializer(AccrualSerializer):
-    """With the client that it was earned from: also one that has left since, for the books must add up."""
-
-    client = _reference()
-
-    class Meta(AccrualSerializer.Meta):
-        fields = [*AccrualSerializer.Meta.fields, "client"]
         read_only_fields = fields
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from entities.api import base, charts, hubs, miners, pools
+from entities.api import base, charts, hubs, invitations, miners, pools
 
 # Ids are plain strings here: a malformed one must meet the same checks and the same 404 as an unknown one.
 urlpatterns = [
@@ -15,15 +15,39 @@ urlpatterns = [
     path("miners/<str:entity_id>/balance", miners.MinerBalance.as_view(), name="api-miner-balance"),
     path("miners/<str:entity_id>/accruals", miners.MinerAccruals.as_view(), name="api-miner-accruals"),
     path("miners/<str:entity_id>/payments", miners.MinerPayments.as_view(), name="api-miner-payments"),
+    path("miners/<str:entity_id>/hubs", invitations.MinerHubs.as_view(), name="api-miner-hubs"),
+    path("miners/<str:entity_id>/hubs/<str:hub_id>", invitations.MinerHubDetail.as_view(), name="api-miner-hub"),
+    path("miners/<str:entity_id>/invitations", invitations.MinerInvitations.as_view(), name="api-miner-invitations"),
+    path(
+        "miners/<str:entity_id>/invitations/<str:invitation_id>",
+        invitations.MinerInvitationDetail.as_view(),
+        name="api-miner-invitation",
+    ),
+    path(
+        "miners/<str:entity_id>/invitations/<str:invitation_id>/accept",
+        invitations.MinerInvitationAcceptance.as_view(),
+        name="api-miner-invitation-accept",
+    ),
     path("hubs", hubs.HubList.as_view(), name="api-hubs"),
     path("hubs/<str:entity_id>", hubs.HubDetail.as_view(), name="api-hub"),
     path("hubs/<str:entity_id>/clients", hubs.HubClients.as_view(), name="api-hub-clients"),
+    path("hubs/<str:entity_id>/clients/<str:miner_id>", hubs.HubClientDetail.as_view(), name="api-hub-client"),
+    path("hubs/<str:entity_id>/invitations", invitations.HubInvitations.as_view(), name="api-hub-invitations"),
+    path(
+        "hubs/<str:entity_id>/invitations/<str:invitation_id>",
+        invitations.HubInvitationDetail.as_view(),
+        name="api-hub-invitation",
+    ),
     path("hubs/<str:entity_id>/workers", hubs.HubWorkers.as_view(), name="api-hub-workers"),
     path("hubs/<str:entity_id>/stats", hubs.HubStats.as_view(), name="api-hub-stats"),
     path("hubs/<str:entity_id>/accruals", hubs.HubAccruals.as_view(), name="api-hub-accruals"),
     path("hubs/<str:entity_id>/payments", hubs.HubPayments.as_view(), name="api-hub-payments"),
+    path("hubs/<str:entity_id>/finance", hubs.HubFinance.as_view(), name="api-hub-finance"),
     path("pools", pools.PoolList.as_view(), name="api-pools"),
     path("pools/<str:entity_id>", pools.PoolDetail.as_view(), name="api-pool"),
     path("pools/<str:entity_id>/stats", pools.PoolStats.as_view(), name="api-pool-stats"),
+    path("pools/<str:entity_id>/charts", pools.PoolCharts.as_view(), name="api-pool-charts"),
+    path("pools/<str:entity_id>/hubs", pools.PoolHubs.as_view(), name="api-pool-hubs"),
+    path("pools/<str:entity_id>/miners", pools.PoolMiners.as_view(), name="api-pool-miners"),
     re_path(r"", base.NoSuchRoute.as_view(), name="api-no-such-route"),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -22,3 +23,20 @@ def read(issue_key, api) -> Callable[..., Any]:
         return answer.json()
 
     return read
+
+
+@pytest.fixture
+def caller(issue_key, api) -> Callable[..., Callable[..., Any]]:
+    """What a program does with a key: ``caller("*:hubs/*", level="treasurer")("GET", "hubs")`` → the answer."""
+
+    def caller(*scopes: str, level: str = "administrator", mount: str = MOUNT, **fields: Any) -> Callable[..., Any]:
+        _, secret = issue_key(level, scopes or ("*:*",), **fields)
+        client = api(secret)
+
+        def call(method: str, path: str, body: Any = None) -> Any:
+            content = "" if body is None else json.dumps(body)
+            return client.generic(method, mount + path, content, content_type="application/json")
+
+        return call
+
+    return caller

@@ -5,7 +5,7 @@ import pytest
 from accounts.models import AuditEvent
 from entities import admin as entities_admin
 from entities.models import Entity, Hub, HubClient, Miner, Pool
-from tests.factories import HubClientFactory, HubFactory, MinerFactory, PoolFactory
+from tests.factories import HubClientFactory, HubFactory, HubInvitationFactory, MinerFactory, PoolFactory
 
 
 @pytest.fixture
@@ -184,3 +184,31 @@ def test_a_longer_list_costs_no_more_queries(client, account, section, django_as
     make.create_batch(5, **pool)
     with django_assert_max_num_queries(len(few)):
         client.get(f"/admin/entities/{section}/")
+
+
+# Invitations
+
+
+def test_staff_see_a_hubs_invitations_and_change_none(client, account):
+    hub = HubFactory(account=account, name="Eastgate")
+    invitation, other = HubInvitationFactory(hub=hub, comment="welcome"), HubInvitationFactory()
+    page = client.get(f"/admin/entities/hub/{hub.pk}/change/").content.decode()
+    assert "1 waiting" in page
+    assert f"/admin/entities/hubinvitation/?hub={hub.pk}" in page
+    listed = client.get(f"/admin/entities/hubinvitation/?hub={hub.pk}").content.decode()
+    assert str(invitation.miner_id) in listed
+    assert str(other.miner_id) not in listed
+    row = f"/admin/entities/hubinvitation/{invitation.pk}"
+    assert "welcome" in client.get(f"{row}/change/").content.decode()
+    assert client.post(f"{row}/change/", {"commission": "1", "comment": ""}).status_code == 403
+    assert client.post(f"{row}/delete/", {"post": "yes"}).status_code == 403
+    assert client.get("/admin/entities/hubinvitation/add/").status_code == 403
+    invitation.refresh_from_db()
+    assert (invitation.comment, invitation.commission) == ("welcome", 0)
+
+
+def test_invitations_are_found_by_the_miners_id_and_the_hubs_name(client, account):
+    invitation, other = HubInvitationFactory(hub__name="Eastgate"), HubInvitationFactory(hub__name="Westgate")
+    for text in (invitation.miner_id, "eastg"):
+        rows = client.get(f"/admin/entities/hubinvitation/?q={text}").context["cl"].queryset
+        assert (invitation in rows, other in rows) == (True, False)

@@ -9,9 +9,9 @@ from uuid_utils.compat import uuid7
 from tests.factories import HubFactory, MinerFactory, PoolFactory
 
 ROUTES = [
-    ("miners", ["", "/workers", "/hashrate", "/stats", "/balance", "/accruals", "/payments"]),
-    ("hubs", ["", "/clients", "/workers", "/stats", "/accruals", "/payments"]),
-    ("pools", ["", "/stats"]),
+    ("miners", ["", "/workers", "/hashrate", "/stats", "/balance", "/accruals", "/payments", "/hubs", "/invitations"]),
+    ("hubs", ["", "/clients", "/invitations", "/workers", "/stats", "/accruals", "/payments", "/finance"]),
+    ("pools", ["", "/stats", "/charts", "/hubs", "/miners"]),
 ]
 PATHS = [f"/api/v1/{noun}/{{}}{part}" for noun, parts in ROUTES for part in parts]
 FACTORIES = {"miners": MinerFactory, "hubs": HubFactory, "pools": PoolFactory}

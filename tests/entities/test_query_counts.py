@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from entities.models import HashrateSample, Wallet
 from tests.entities.test_miners import earn, pay
-from tests.factories import HubClientFactory, HubFactory, MinerFactory, PoolFactory, WorkerFactory
+from tests.factories import HubClientFactory, HubFactory, HubInvitationFactory, MinerFactory, PoolFactory, WorkerFactory
 
 AUTHENTICATION = 1
 QUERIES = {
@@ -29,9 +29,17 @@ QUERIES = {
     "hubs/{hub}/stats": 3,
     "hubs/{hub}/accruals": 2,
     "hubs/{hub}/payments": 2,
+    "hubs/{hub}/finance": 2,
+    "hubs/{hub}/invitations": 2,
+    "miners/{miner}/hubs": 2,
+    "miners/{miner}/invitations": 2,
     "pools": 1,
     "pools/{pool}": 1,
     "pools/{pool}/stats": 5,
+    "pools/{pool}/charts": 2,
+    "pools/{pool}/charts?period=P1M": 2,
+    "pools/{pool}/hubs": 2,
+    "pools/{pool}/miners": 2,
 }
 
 
@@ -53,8 +61,11 @@ def world(account):
                 Wallet.objects.create(entity=each, coin=uuid4().hex[:8], address="address")
                 pay(each, "1", transaction=uuid4().hex)
                 earn(each, "1", coin=uuid4().hex[:8], day=date(2026, 11, 1), client=client if each == hub else None)
+            HubClientFactory(miner=miner)
+            for invitation in ({"hub": hub}, {"miner_id": miner.pk}):
+                HubInvitationFactory(**invitation)
             MinerFactory(account=account, pool=pool)
-            HubFactory(account=account)
+            HubFactory(account=account, pool=pool)
             PoolFactory(account=account)
 
     return {"miner": miner.pk, "hub": hub.pk, "pool": pool.pk}, grow

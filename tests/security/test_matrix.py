@@ -6,6 +6,7 @@ fails.
 
 from __future__ import annotations
 
+import re
 from itertools import product
 
 import pytest
@@ -16,8 +17,8 @@ from rest_framework.test import APIClient
 from rest_framework.views import APIView
 
 from entities.api.base import EntityView
-from entities.models import Miner
-from tests.factories import HubFactory, MinerFactory, PoolFactory
+from entities.models import Entity, Miner
+from tests.factories import HubClientFactory, HubFactory, HubInvitationFactory, MinerFactory, PoolFactory
 
 ANY_KEY = "any-key"
 
@@ -34,16 +35,32 @@ ROUTES: dict[str, dict[str, str]] = {
     "miners/<str:entity_id>/balance": {"GET": "balance:read"},
     "miners/<str:entity_id>/accruals": {"GET": "accruals:read"},
     "miners/<str:entity_id>/payments": {"GET": "payouts:read"},
+    "miners/<str:entity_id>/hubs": {"GET": "settings:read"},
+    "miners/<str:entity_id>/hubs/<str:hub_id>": {"DELETE": "settings:write"},
+    "miners/<str:entity_id>/invitations": {"GET": "settings:read"},
+    "miners/<str:entity_id>/invitations/<str:invitation_id>": {"DELETE": "settings:write"},
+    "miners/<str:entity_id>/invitations/<str:invitation_id>/accept": {"POST": "settings:write"},
     "hubs": {"GET": "entities:read"},
-    "hubs/<str:entity_id>": {"GET": "entities:read"},
-    "hubs/<str:entity_id>/clients": {"GET": "clients:read"},
+    "hubs/<str:entity_id>": {"GET": "entities:read", "PATCH": "hub-finance:write"},
+    "hubs/<str:entity_id>/clients": {"GET": "clients:read", "POST": "clients:write"},
+    "hubs/<str:entity_id>/clients/<str:miner_id>": {
+        "GET": "clients:read",
+        "PATCH": "hub-finance:write",
+        "DELETE": "clients:write",
+    },
+    "hubs/<str:entity_id>/invitations": {"GET": "clients:read"},
+    "hubs/<str:entity_id>/invitations/<str:invitation_id>": {"DELETE": "clients:write"},
     "hubs/<str:entity_id>/workers": {"GET": "workers:read"},
     "hubs/<str:entity_id>/stats": {"GET": "stats:read"},
     "hubs/<str:entity_id>/accruals": {"GET": "accruals:read"},
     "hubs/<str:entity_id>/payments": {"GET": "payouts:read"},
+    "hubs/<str:entity_id>/finance": {"GET": "hub-finance:read"},
     "pools": {"GET": "entities:read"},
     "pools/<str:entity_id>": {"GET": "entities:read"},
     "pools/<str:entity_id>/stats": {"GET": "stats:read"},
+    "pools/<str:entity_id>/charts": {"GET": "hashrate:read"},
+    "pools/<str:entity_id>/hubs": {"GET": "entities:read"},
+    "pools/<str:entity_id>/miners": {"GET": "entities:read"},
 }
 #: Takes whatever no other route does.
 NO_SUCH_ROUTE = ""
@@ -83,9 +100,24 @@ def mount_of(environment: str) -> str:
     return settings.PITHEAD_API_MOUNTS[environment]
 
 
-def address(route: str, entity_id: object, environment: str = "production") -> str:
+def address(route: str, entity_id: object, environment: str = "production", part_id: object = "none") -> str:
+    """The route's URL; ``part_id`` goes where it has a second parameter."""
     query = f"?id={entity_id}" if route == "miners/charts" else ""
-    return f"/{mount_of(environment)}{route.replace('<str:entity_id>', str(entity_id))}{query}"
+    path = re.sub(r"<str:\w+>", str(part_id), route.replace("<str:entity_id>", str(entity_id)))
+    return f"/{mount_of(environment)}{path}{query}"
+
+
+def make_part(route: str, entity: Entity) -> object:
+    """The id of something that hangs on ``entity``, for the route's second parameter."""
+    parts = {
+        "hubs/<str:entity_id>/clients/": lambda: (
+            HubClientFactory(hub=entity, miner__environment=entity.environment).miner_id
+        ),
+        "hubs/<str:entity_id>/invitations/": lambda: HubInvitationFactory(hub=entity).pk,
+        "miners/<str:entity_id>/hubs/": lambda: HubClientFactory(miner=entity).hub_id,
+        "miners/<str:entity_id>/invitations/": lambda: HubInvitationFactory(miner_id=entity.pk).pk,
+    }
+    return next((make() for start, make in parts.items() if route.startswith(start)), "none")
 
 
 def expected_status(route: str, method: str, level: str, *, in_reach: bool) -> int:
@@ -124,13 +156,15 @@ def test_the_three_mounts_have_the_same_routes():
 def test_each_level_gets_what_the_table_says(issue_key, api, account, other_account, route, level):
     factory = FACTORIES.get(route.split("/")[0], MinerFactory)
     own, foreign = factory(account=account), factory(account=other_account)
+    parts = {each.pk: make_part(route, each) for each in (own, foreign)}
     _, secret = issue_key(level)
     client = api(secret)
     expected, answered = {}, {}
     for method, in_reach in product(METHODS, [True, False]):
         if route == "key/revoke":  # each time with another key: the last one is gone
             client = api(issue_key(level)[1])
-        answer = client.generic(method, address(route, (own if in_reach else foreign).pk))
+        entity_id = (own if in_reach else foreign).pk
+        answer = client.generic(method, address(route, entity_id, part_id=parts[entity_id]))
         expected[method, in_reach] = expected_status(route, method, level, in_reach=in_reach)
         answered[method, in_reach] = outcome(answer.status_code, method)
         if answer.status_code >= 400:
@@ -151,8 +185,9 @@ def test_a_list_holds_what_is_in_reach_and_nothing_else(issue_key, api, account,
 @pytest.mark.parametrize("route", [route for route, methods in ROUTES.items() if "GET" in methods])
 def test_head_answers_as_get_without_a_body(issue_key, api, account, route):
     entity = FACTORIES.get(route.split("/")[0], MinerFactory)(account=account)
+    url = address(route, entity.pk, part_id=make_part(route, entity))
     _, secret = issue_key("administrator")
-    get, head = (api(secret).generic(method, address(route, entity.pk)) for method in ("GET", "HEAD"))
+    get, head = (api(secret).generic(method, url) for method in ("GET", "HEAD"))
     assert (head.status_code, head["Content-Type"], head.content) == (get.status_code, get["Content-Type"], b"")
 
 
@@ -170,12 +205,13 @@ def test_without_a_key_there_is_nothing(account, route):
 @pytest.mark.parametrize("endpoint", ENVIRONMENTS)
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_a_key_works_at_its_own_environments_endpoint_alone(issue_key, api, account, environment, endpoint):
-    entities = {noun: factory(account=account, environment=environment).pk for noun, factory in FACTORIES.items()}
+    entities = {noun: factory(account=account, environment=environment) for noun, factory in FACTORIES.items()}
     _, secret = issue_key("administrator", environment=environment)
     for route, methods in ROUTES.items():
         if "GET" not in methods:
             continue
-        answer = api(secret).get(address(route, entities.get(route.split("/")[0], ""), endpoint))
+        entity = entities.get(route.split("/")[0], entities["miners"])
+        answer = api(secret).get(address(route, entity.pk, endpoint, make_part(route, entity)))
         if environment == endpoint:
             assert answer.status_code == 200, (route, answer.content)
         else:
