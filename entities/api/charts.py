@@ -41,6 +41,7 @@ PERIODS = {
     "P1M": Period(timedelta(days=30), "P1D"),
 }
 DEFAULT_PERIOD = "P1D"
+MAX_MINERS = MAX_IDS
 
 
 class PointSerializer(serializers.Serializer[Any]):
@@ -56,7 +57,9 @@ class ChartSerializer(serializers.Serializer[Any]):
 class ChartsSerializer(serializers.Serializer[Any]):
     period = serializers.ChoiceField(list(PERIODS))
     step = serializers.ChoiceField(["PT1H", "P1D"], help_text="How long each point's step is.")
-    data = serializers.DictField(child=ChartSerializer(), help_text="By the miner's ID.")
+    data = serializers.DictField(  # type: ignore[assignment]
+        child=ChartSerializer(), help_text="By the miner's ID."
+    )
 
 
 class MinerCharts(EntityView):
@@ -78,9 +81,9 @@ class MinerCharts(EntityView):
     def choose_miners(self, texts: list[str]) -> list[UUID]:
         """Return the asked miners by id. Raises NotFound if one of them is malformed, unknown or out of reach."""
         if not texts:
-            every = list(_ids(self.get_queryset())[: MAX_IDS + 1])
-            if len(every) > MAX_IDS:
-                raise ValidationError({"id": [f"This key reaches more than {MAX_IDS} miners: give their ids."]})
+            every = list(_ids(self.get_queryset())[: MAX_MINERS + 1])
+            if len(every) > MAX_MINERS:
+                raise ValidationError({"id": [f"This key reaches more than {MAX_MINERS} miners: give their ids."]})
             return every
         asked = read_ids(texts)
         found = list(_ids(self.get_queryset(only=asked)))
