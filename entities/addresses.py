@@ -78,7 +78,7 @@ def _read(text: str) -> tuple[str, list[Network]]:
     for prefix in {network.segwit for network in NETWORKS if network.segwit}:
         if start.startswith(f"{prefix}1"):
             return _read_segwit(text, prefix)
-    if ":" in text or (text and not _is_base58(text)):
+    if ":" in text or len(text) == _CASHADDR_LENGTH:
         return _read_cashaddr(text)
     return _read_base58(text)
 
@@ -91,10 +91,6 @@ def _read_segwit(text: str, prefix: str) -> tuple[str, list[Network]]:
     if version is None or (version, len(program)) not in ((0, 20), (0, 32), (1, 32)):
         raise InvalidAddress("The checksum fits, but nobody can own an address of this kind.")
     return text.lower(), [network for network in NETWORKS if network.segwit == prefix]
-
-
-def _is_base58(text: str) -> bool:
-    return all(letter in base58.B58_DIGITS for letter in text)
 
 
 def _read_base58(text: str) -> tuple[str, list[Network]]:
@@ -112,6 +108,8 @@ def _read_base58(text: str) -> tuple[str, list[Network]]:
 # https://github.com/bitcoincashorg/bitcoincash.org/blob/master/spec/cashaddr.md
 _GENERATOR = (0x98F2BC8E61, 0x79B76D99E2, 0xF33E5FB3C4, 0xAE2EABE2A8, 0x1E4F43E470)
 _CHECKSUM_LENGTH = 8
+#: Without the prefix, which may be left out. No other address is as long, but for segwit ones.
+_CASHADDR_LENGTH = 42
 #: The version byte before 20 bytes of hash: of a public key, of a script.
 _HASHES_OF_20_BYTES = (0x00, 0x08)
 
