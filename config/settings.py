@@ -37,6 +37,8 @@ PITHEAD_KEY_PREFIX = env.str("PITHEAD_KEY_PREFIX", default="ph")
 PITHEAD_PUBLIC_URL = env.str("PITHEAD_PUBLIC_URL", default="http://127.0.0.1:8000").rstrip("/")
 # How many proxies in front are ours: 0 believes the socket's address alone.
 PITHEAD_TRUSTED_PROXIES = env.int("PITHEAD_TRUSTED_PROXIES", default=0)
+# Production pays real coins alone; the other environments take addresses of test networks as well.
+PITHEAD_TEST_COINS_IN_PRODUCTION = env.bool("PITHEAD_TEST_COINS_IN_PRODUCTION", default=DEBUG)
 
 # Applications
 INSTALLED_APPS = [

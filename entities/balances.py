@@ -24,9 +24,11 @@ class Balance:
 
 
 def balances(entity: Entity) -> list[Balance]:
-    """Return the balance of every coin that ``entity`` earned or was paid, by coin; two queries."""
+    """Return the balance of every coin that ``entity`` earned, was paid or has a wallet for, by coin; three queries."""
     accrued = dict(entity.accruals.order_by().values_list("coin").annotate(Sum("amount")))
     paid = dict(entity.payouts.order_by().values_list("coin").annotate(Sum("amount")))
+    wallets = entity.wallets.values_list("coin", flat=True)
     return [
-        Balance(coin, accrued.get(coin, Decimal(0)), paid.get(coin, Decimal(0))) for coin in sorted({*accrued, *paid})
+        Balance(coin, accrued.get(coin, Decimal(0)), paid.get(coin, Decimal(0)))
+        for coin in sorted({*accrued, *paid, *wallets})
     ]

@@ -64,18 +64,18 @@ class HashrateSampleQuerySet(models.QuerySet[Any]):
             for name in windows
         }
 
-    def by_hour(self) -> models.QuerySet[Any, tuple[Any, datetime, int]]:
-        """Rows of miner id, hour and hashrate, newest first."""
-        return self.order_by("miner_id", "-at").values_list("miner_id", "at", "hashrate")
+    def by_hour(self) -> models.QuerySet[Any, tuple[Any, datetime, int, int]]:
+        """Rows of miner id, hour, hashrate and rejected hashrate, newest first."""
+        return self.order_by("miner_id", "-at").values_list("miner_id", "at", "hashrate", "rejected")
 
-    def by_day(self) -> models.QuerySet[Any, tuple[Any, datetime, float]]:
-        """Rows of miner id, day (UTC) and its mean hashrate, newest first."""
+    def by_day(self) -> models.QuerySet[Any, tuple[Any, datetime, float, float]]:
+        """Rows of miner id, day (UTC) and its mean hashrate and rejected hashrate, newest first."""
         return (
             self.annotate(day=TruncDay("at"))
             .values("miner_id", "day")
-            .annotate(mean=Avg("hashrate"))
+            .annotate(mean=Avg("hashrate"), mean_rejected=Avg("rejected"))
             .order_by("miner_id", F("day").desc())
-            .values_list("miner_id", "day", "mean")
+            .values_list("miner_id", "day", "mean", "mean_rejected")
         )
 
     def sum_by_hour(self) -> models.QuerySet[Any, tuple[datetime, float, float]]:

@@ -8,7 +8,7 @@ from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from accounts.models import Account, Membership, User
-from entities.models import Hub, HubClient, HubInvitation, Miner, Pool, Worker
+from entities.models import Hub, HubClient, HubInvitation, Miner, Pool, Wallet, Worker, WorkerGroup
 
 PASSWORD = "a long enough passphrase"
 
@@ -85,3 +85,19 @@ class WorkerFactory(factory.django.DjangoModelFactory):
     name = factory.Sequence(lambda n: f"rig-{n:04}")
     hashrate = 200_000_000_000_000
     last_share_at = factory.LazyFunction(timezone.now)
+
+
+class WorkerGroupFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = WorkerGroup
+
+    miner = factory.SubFactory(MinerFactory)
+    name = factory.Sequence(lambda n: f"rack-{n:04}")
+
+
+class WalletFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = Wallet
+
+    entity = factory.SubFactory(MinerFactory)
+    coin = "BTC"

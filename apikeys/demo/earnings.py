@@ -52,7 +52,7 @@ def _make_samples(miners: list[Entity], hashrates: dict[UUID, int], now: datetim
     known = set(HashrateSample.objects.filter(miner__in=miners, at__gte=hours[-1]).values_list("miner", "at"))
     HashrateSample.objects.bulk_create(
         [
-            HashrateSample(miner=miner, at=at, hashrate=_hashrate_at(miner, hashrates.get(miner.pk, 0), at))
+            _sample(miner, hashrates.get(miner.pk, 0), at)
             for miner in miners
             for at in hours
             if (miner.pk, at) not in known
@@ -62,10 +62,22 @@ def _make_samples(miners: list[Entity], hashrates: dict[UUID, int], now: datetim
     )
 
 
+def _sample(miner: Entity, hashrate: int, at: datetime) -> HashrateSample:
+    accepted = _hashrate_at(miner, hashrate, at)
+    rejected = int(accepted * dice("rejected", miner.name, at).uniform(0.005, 0.015))
+    return HashrateSample(miner=miner, at=at, hashrate=accepted, rejected=rejected)
+
+
 def _hashrate_at(miner: Entity, hashrate: int, at: datetime) -> int:
     """Machines run a little faster in the cold of the night, and never quite evenly."""
     warmth = sin((at.hour - 9) / 24 * 2 * pi)
     return int(hashrate * (1 - 0.015 * warmth) * dice("hour", miner.name, at).uniform(0.975, 1.01))
+
+
+def _mean_hashrate(miner: Entity, hashrate: int, day: date) -> int:
+    """The mean of the day's hourly samples."""
+    midnight = datetime.combine(day, time.min, UTC)
+    return sum(_hashrate_at(miner, hashrate, midnight + timedelta(hours=hour)) for hour in range(24)) // 24
 
 
 def _make_accruals(miners: list[Entity], hashrates: dict[UUID, int], today: date) -> None:
@@ -92,12 +104,10 @@ def _accruals(miner: Entity, clients: list[HubClient], day: date, hashrate: int)
     luck = dice("day", day).uniform(0.97, 1.03) * dice("day", day, miner.name).uniform(0.96, 1)
     gross = int(hashrate / TERAHASH * SATOSHI_PER_TERAHASH_DAY * luck) // unit * unit
     shares = {hub: gross * part // COMMISSION_PARTS for hub, part in parts.items()}
+    of_day = {"day": day, "coin": COIN, "hashrate": _mean_hashrate(miner, hashrate, day)}
     return [
-        Accrual(entity=miner, day=day, coin=COIN, amount=(gross - sum(shares.values())) * SATOSHI),
-        *(
-            Accrual(entity_id=hub, client=miner, day=day, coin=COIN, amount=share * SATOSHI)
-            for hub, share in shares.items()
-        ),
+        Accrual(entity=miner, amount=(gross - sum(shares.values())) * SATOSHI, **of_day),
+        *(Accrual(entity_id=hub, client=miner, amount=share * SATOSHI, **of_day) for hub, share in shares.items()),
     ]
 
 
@@ -119,13 +129,15 @@ def _make_payouts(entities: list[Entity], now: datetime) -> None:
             due = _sum(amount for day, amount in accrued[entity.pk] if day < settled_before) - paid[entity.pk]
             if due > 0:
                 paid[entity.pk] += due
+                wallet = wallets[entity.pk]
                 payouts.append(
                     Payout(
                         entity=entity,
-                        wallet=wallets[entity.pk],
+                        wallet=wallet,
                         paid_at=paid_at,
                         coin=COIN,
                         amount=due,
+                        address=wallet.address,
                         transaction=sha256(f"{entity.pk} {paid_at} {due}".encode()).hexdigest(),
                     )
                 )

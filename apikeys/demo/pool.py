@@ -12,7 +12,7 @@ from accounts.environments import Environment
 from accounts.models import Account
 from apikeys.demo.dice import dice
 from apikeys.demo.wallets import address
-from entities.models import Entity, HubClient, Kind, Wallet, Worker
+from entities.models import Entity, HubClient, Kind, Wallet, Worker, WorkerGroup
 
 COIN = "BTC"
 MACHINE_HASHRATE = 200_000_000_000_000  # a machine of 200 TH/s
@@ -72,6 +72,9 @@ CLIENTS = [
     Serves("kiruna-staging", "nf-stg", 3, 4, "0.0150"),
 ]
 
+# The first machines of a miner stand in one hall, the rest in another.
+GROUPS = {"nf-s21-0001": ("Hall A", "Hall B"), "bo-m60-0001": ("Container 1", "Container 2")}
+
 
 def make_entities(now: datetime) -> list[Entity]:
     """Make the entities, clients, wallets and workers that are missing; return the demo's entities.
@@ -93,6 +96,7 @@ def make_entities(now: datetime) -> list[Entity]:
             ignore_conflicts=True,
         )
         report_shares(entities, now)
+        _make_groups(entities)
     return entities
 
 
@@ -113,7 +117,7 @@ def report_shares(entities: list[Entity], now: datetime) -> None:
         batch_size=500,
         update_conflicts=True,
         unique_fields=["miner", "name"],
-        update_fields=["hashrate", "last_share_at"],
+        update_fields=["hashrate", "hashrate_1d", "hashrate_1w", "last_share_at"],
     )
 
 
@@ -160,6 +164,17 @@ def _make_clients(entities: list[Entity], now: datetime) -> None:
     )
 
 
+def _make_groups(entities: list[Entity]) -> None:
+    """Make the groups that are missing, and fill those: whoever moved a machine since finds it where they put it."""
+    for miner in entities:
+        for place, name in enumerate(GROUPS.get(miner.name, ())):
+            group, made = WorkerGroup.objects.get_or_create(miner=miner, name=name)
+            if made:
+                workers = list(miner.workers.order_by("name").values_list("pk", flat=True))
+                half = workers[: len(workers) // 2] if place == 0 else workers[len(workers) // 2 :]
+                Worker.objects.filter(pk__in=half).update(group=group)
+
+
 def _workers(miner: Entity, now: datetime) -> list[Worker]:
     count = dice("machines", miner.name).randint(2, 12)
     return [_worker(miner, f"{number:02}", now) for number in range(1, count + 1)]
@@ -173,9 +188,24 @@ def _worker(miner: Entity, name: str, now: datetime) -> Worker:
     if name == "01" or chance < 0.84:  # every miner has one machine that runs
         silence = timedelta(seconds=fate.randint(2, 240))
     elif chance < 0.93:
-        silence, hashrate = timedelta(hours=fate.uniform(0.5, 60)), 0
+        silence = timedelta(hours=fate.uniform(0.5, 60))
     elif chance < 0.98:
-        silence, hashrate = timedelta(days=fate.uniform(4, 30)), 0
+        silence = timedelta(days=fate.uniform(4, 30))
     else:
-        silence, hashrate = None, 0
-    return Worker(miner=miner, name=name, hashrate=hashrate, last_share_at=now - silence if silence else None)
+        silence = None
+    usual = int(hashrate * fate.uniform(0.97, 1))
+    return Worker(
+        miner=miner,
+        name=name,
+        hashrate=hashrate if silence is not None and silence <= Worker.ONLINE_WITHIN else 0,
+        hashrate_1d=_mean_over(timedelta(days=1), usual, silence),
+        hashrate_1w=_mean_over(timedelta(days=7), usual, silence),
+        last_share_at=None if silence is None else now - silence,
+    )
+
+
+def _mean_over(window: timedelta, hashrate: int, silence: timedelta | None) -> int:
+    """The mean of a ``window`` in which a machine made ``hashrate`` until its silence began; None: it never ran."""
+    if silence is None or silence >= window:
+        return 0
+    return int(hashrate * (1 - silence / window))

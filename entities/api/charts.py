@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.http import QueryDict
+from rest_framework import serializers
 from rest_framework.exceptions import NotFound, ValidationError
-from rest_framework.fields import DateTimeField
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entities.api.base import EntityView, parse_id
+from entities.api.base import EntityView
+from entities.api.ids import MAX_IDS, read_ids
 from entities.models import HashrateSample, Miner
 
 
@@ -38,39 +41,51 @@ PERIODS = {
     "P1M": Period(timedelta(days=30), "P1D"),
 }
 DEFAULT_PERIOD = "P1D"
-MAX_MINERS = 100
+MAX_MINERS = MAX_IDS
+
+
+class PointSerializer(serializers.Serializer[Any]):
+    timestamp = serializers.IntegerField(help_text="Where the step begins, in seconds since 1970-01-01T00:00:00Z.")
+    hashrate = serializers.IntegerField(help_text="Hashes per second, accepted; the step's mean.")
+    rejectrate = serializers.IntegerField(help_text="Hashes per second whose shares were rejected; the step's mean.")
+
+
+class ChartSerializer(serializers.Serializer[Any]):
+    points = PointSerializer(many=True, help_text="Newest first; steps in which nothing was measured have none.")
+
+
+class ChartsSerializer(serializers.Serializer[Any]):
+    period = serializers.ChoiceField(list(PERIODS))
+    step = serializers.ChoiceField(["PT1H", "P1D"], help_text="How long each point's step is.")
+    data = serializers.DictField(  # type: ignore[assignment]
+        child=ChartSerializer(), help_text="By the miner's ID."
+    )
 
 
 class MinerCharts(EntityView):
-    """``?period=P1W&id=…&id=…``; without ids every miner in reach. Samples are newest first."""
+    """The hashrate of several miners over a period: of those that “id” names, or of all in reach."""
 
     entity = Miner
     permission = "hashrate:read"
+    serializer_class = ChartsSerializer
     parameters = ("period", "id")
     repeatable = ("id",)
 
     def get(self, request: Request, environment: str) -> Response:
-        name = request.query_params.get("period", DEFAULT_PERIOD)
-        if name not in PERIODS:
-            raise ValidationError({"period": [f"Give one of {', '.join(PERIODS)}."]})
+        name, period = choose_period(request.query_params)
         ids = self.choose_miners(request.query_params.getlist("id"))
-        samples = read_samples(ids, PERIODS[name], self.now)
-        data = [{"id": str(pk), "samples": samples[pk]} for pk in ids]
-        return Response({"period": name, "step": PERIODS[name].step, "data": data})
+        samples = read_samples(ids, period, self.now)
+        data = {str(pk): {"points": samples[pk]} for pk in ids}
+        return Response({"period": name, "step": period.step, "data": data})
 
     def choose_miners(self, texts: list[str]) -> list[UUID]:
         """Return the asked miners by id. Raises NotFound if one of them is malformed, unknown or out of reach."""
-        if len(texts) > MAX_MINERS:
-            raise ValidationError({"id": [f"Give at most {MAX_MINERS} ids."]})
         if not texts:
             every = list(_ids(self.get_queryset())[: MAX_MINERS + 1])
             if len(every) > MAX_MINERS:
                 raise ValidationError({"id": [f"This key reaches more than {MAX_MINERS} miners: give their ids."]})
             return every
-        try:
-            asked = {parse_id(text) for text in texts}
-        except ValueError:
-            raise NotFound from None
+        asked = read_ids(texts)
         found = list(_ids(self.get_queryset(only=asked)))
         if len(found) != len(asked):
             raise NotFound
@@ -81,11 +96,24 @@ def _ids(miners: QuerySet[Any]) -> QuerySet[Any, UUID]:
     return miners.order_by("id").values_list("pk", flat=True)
 
 
-def read_samples(ids: list[UUID], period: Period, now: datetime) -> dict[UUID, list[dict[str, Any]]]:
-    """Return {miner id: [{"at", "hashrate"}, …]}, newest first."""
+def choose_period(query: QueryDict) -> tuple[str, Period]:
+    """Return the period that ``?period=`` names, with its name. Raises ValidationError."""
+    name = query.get("period", DEFAULT_PERIOD)
+    if name not in PERIODS:
+        raise ValidationError({"period": [f"Give one of {', '.join(PERIODS)}."]})
+    return name, PERIODS[name]
+
+
+def read_samples(
+    ids: Iterable[UUID] | QuerySet[Any], period: Period, now: datetime
+) -> defaultdict[UUID, list[dict[str, int]]]:
+    """Return {miner id: [{"timestamp", "hashrate", "rejectrate"}, …]}, newest first; one query.
+
+    Timestamps are Unix seconds, rates hashes per second. Miners without samples have an empty list.
+    """
     rows = HashrateSample.objects.filter(miner__in=ids, at__gte=period.starts_at(now), at__lte=now)
-    samples: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
-    as_text = DateTimeField().to_representation
-    for miner, at, hashrate in rows.by_hour() if period.step == "PT1H" else rows.by_day():
-        samples[miner].append({"at": as_text(at), "hashrate": round(hashrate)})
+    samples: defaultdict[UUID, list[dict[str, int]]] = defaultdict(list)
+    for miner, at, hashrate, rejected in rows.by_hour() if period.step == "PT1H" else rows.by_day():
+        point = {"timestamp": int(at.timestamp()), "hashrate": round(hashrate), "rejectrate": round(rejected)}
+        samples[miner].append(point)
     return samples

@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from entities.api import base, charts, hubs, invitations, miners, pools
+from entities.api import base, charts, hubs, invitations, miners, pools, wallets, workers
 
 # Ids are plain strings here: a malformed one must meet the same checks and the same 404 as an unknown one.
 urlpatterns = [
@@ -10,9 +10,12 @@ urlpatterns = [
     path("miners/charts", charts.MinerCharts.as_view(), name="api-miner-charts"),
     path("miners/<str:entity_id>", miners.MinerDetail.as_view(), name="api-miner"),
     path("miners/<str:entity_id>/workers", miners.MinerWorkers.as_view(), name="api-miner-workers"),
+    path("miners/<str:entity_id>/groups", workers.MinerGroups.as_view(), name="api-miner-groups"),
+    path("miners/<str:entity_id>/wallets", miners.MinerWallets.as_view(), name="api-miner-wallets"),
     path("miners/<str:entity_id>/hashrate", miners.MinerHashrate.as_view(), name="api-miner-hashrate"),
     path("miners/<str:entity_id>/stats", miners.MinerStats.as_view(), name="api-miner-stats"),
     path("miners/<str:entity_id>/balance", miners.MinerBalance.as_view(), name="api-miner-balance"),
+    path("miners/<str:entity_id>/earned-all-time", miners.MinerEarned.as_view(), name="api-miner-earned"),
     path("miners/<str:entity_id>/accruals", miners.MinerAccruals.as_view(), name="api-miner-accruals"),
     path("miners/<str:entity_id>/payments", miners.MinerPayments.as_view(), name="api-miner-payments"),
     path("miners/<str:entity_id>/hubs", invitations.MinerHubs.as_view(), name="api-miner-hubs"),
@@ -28,6 +31,12 @@ urlpatterns = [
         invitations.MinerInvitationAcceptance.as_view(),
         name="api-miner-invitation-accept",
     ),
+    path("workers/stats", workers.WorkersStats.as_view(), name="api-workers-stats"),
+    path("workers/random-name", workers.RandomName.as_view(), name="api-random-name"),
+    path("workers/groups/<str:group_id>", workers.GroupDetail.as_view(), name="api-worker-group"),
+    path("workers/<str:worker_id>", workers.WorkerDetail.as_view(), name="api-worker"),
+    path("wallets/<str:wallet_id>", wallets.WalletDetail.as_view(), name="api-wallet"),
+    path("wallets/<str:wallet_id>/addresses", wallets.WalletAddresses.as_view(), name="api-wallet-addresses"),
     path("hubs", hubs.HubList.as_view(), name="api-hubs"),
     path("hubs/<str:entity_id>", hubs.HubDetail.as_view(), name="api-hub"),
     path("hubs/<str:entity_id>/clients", hubs.HubClients.as_view(), name="api-hub-clients"),

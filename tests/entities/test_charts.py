@@ -21,8 +21,13 @@ def measure(miner, days=0, *, hours):
     """One sample an hour, each as large as its age in hours."""
     newest = NOW.replace(minute=0)
     HashrateSample.objects.bulk_create(
-        HashrateSample(miner=miner, at=newest - timedelta(days=days, hours=age), hashrate=age) for age in range(hours)
+        HashrateSample(miner=miner, at=newest - timedelta(days=days, hours=age), hashrate=age, rejected=2 * age)
+        for age in range(hours)
     )
+
+
+def unix(*moment):
+    return int(datetime(*moment, tzinfo=UTC).timestamp())
 
 
 def test_a_day_has_24_hours_newest_first(read, account):
@@ -30,43 +35,46 @@ def test_a_day_has_24_hours_newest_first(read, account):
     measure(miner, hours=30)
     chart = read("miners/charts")
     assert (chart["period"], chart["step"]) == ("P1D", "PT1H")
-    assert [row["id"] for row in chart["data"]] == [str(miner.pk)]
-    samples = chart["data"][0]["samples"]
-    assert len(samples) == 24
-    assert samples[0] == {"at": "2026-11-21T10:00:00Z", "hashrate": 0}
-    assert samples[-1] == {"at": "2026-11-20T11:00:00Z", "hashrate": 23}
+    assert list(chart["data"]) == [str(miner.pk)]
+    points = chart["data"][str(miner.pk)]["points"]
+    assert len(points) == 24
+    assert points[0] == {"timestamp": unix(2026, 11, 21, 10), "hashrate": 0, "rejectrate": 0}
+    assert points[-1] == {"timestamp": unix(2026, 11, 20, 11), "hashrate": 23, "rejectrate": 46}
 
 
 def test_a_week_has_its_hours(read, account):
-    measure(MinerFactory(account=account), hours=24 * 8)
+    miner = MinerFactory(account=account)
+    measure(miner, hours=24 * 8)
     chart = read("miners/charts?period=P1W")
-    assert (chart["step"], len(chart["data"][0]["samples"])) == ("PT1H", 24 * 7)
+    assert (chart["step"], len(chart["data"][str(miner.pk)]["points"])) == ("PT1H", 24 * 7)
 
 
 def test_a_month_has_the_means_of_30_days(read, account):
-    measure(MinerFactory(account=account), hours=24 * 32)
+    miner = MinerFactory(account=account)
+    measure(miner, hours=24 * 32)
     chart = read("miners/charts?period=P1M")
-    samples = chart["data"][0]["samples"]
-    assert (chart["step"], len(samples)) == ("P1D", 30)
-    assert samples[0] == {"at": "2026-11-21T00:00:00Z", "hashrate": 5}
-    assert samples[1] == {"at": "2026-11-20T00:00:00Z", "hashrate": 22}  # of 11 to 34 that is 22.5, to even
-    assert samples[-1]["at"] == "2026-10-23T00:00:00Z"
+    points = chart["data"][str(miner.pk)]["points"]
+    assert (chart["step"], len(points)) == ("P1D", 30)
+    assert points[0] == {"timestamp": unix(2026, 11, 21), "hashrate": 5, "rejectrate": 10}
+    # Of 11 to 34 the mean is 22.5, rounded to even.
+    assert points[1] == {"timestamp": unix(2026, 11, 20), "hashrate": 22, "rejectrate": 45}
+    assert points[-1]["timestamp"] == unix(2026, 10, 23)
 
 
 def test_a_miner_without_samples_has_an_empty_chart(read, account):
     miner = MinerFactory(account=account)
-    assert read("miners/charts")["data"] == [{"id": str(miner.pk), "samples": []}]
+    assert read("miners/charts")["data"] == {str(miner.pk): {"points": []}}
 
 
 def test_only_the_asked_miners_are_charted(read, account):
     first, _, third = MinerFactory.create_batch(3, account=account)
     chart = read(f"miners/charts?id={third.pk}&id={first.pk}&id={first.pk}")
-    assert [row["id"] for row in chart["data"]] == [str(first.pk), str(third.pk)]
+    assert list(chart["data"]) == [str(first.pk), str(third.pk)]
 
 
 def test_a_client_of_an_own_hub_is_charted(read, account):
     client = HubClientFactory(hub=HubFactory(account=account)).miner
-    assert [row["id"] for row in read("miners/charts")["data"]] == [str(client.pk)]
+    assert list(read("miners/charts")["data"]) == [str(client.pk)]
 
 
 @pytest.mark.parametrize("wrong", ["01a1fd91-0000-7000-8000-000000000000", "rubbish", ""])
