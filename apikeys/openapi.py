@@ -29,6 +29,8 @@ from entities.api.charts import DEFAULT_PERIOD, MAX_MINERS, PERIODS
 from entities.api.pagination import KeysetPagination
 
 READS = ("GET", "HEAD")
+#: Last words of routes that do something, rather than hold something.
+_VERBS = ("revoke", "accept")
 
 
 class ProblemSerializer(serializers.Serializer[Any]):
@@ -68,10 +70,20 @@ class ApiSchema(AutoSchema):
     def get_operation_id(self) -> str:
         """``listMiners``, ``getMinerBalance``: verb and route, for generated clients."""
         words = [word for word in self._route.split("/") if not word.startswith("{")]
-        verb = {"GET": "list" if self.is_list else "get", "POST": "create", "PATCH": "change", "PUT": "put"}
-        singular = [word.removesuffix("s") if f"/{word}/{{" in self.path else word for word in words]
-        name = "".join(part.capitalize() for word in singular for part in word.replace("-", " ").split())
-        return verb.get(self.method, self.method.lower()) + name
+        if self.method == "POST" and words[-1] in _VERBS:
+            verb, words = words[-1], words[:-1]
+        else:
+            verb = {"GET": "list" if self.is_list else "get", "POST": "create", "PATCH": "change"}.get(
+                self.method, self.method.lower()
+            )
+        last = None if self.method == "POST" else words[-1]  # what is posted to a list makes one of it
+        return verb + "".join(self._singular(word, last) for word in words)
+
+    def _singular(self, word: str, last: str | None) -> str:
+        one = f"/{word}/{{" in self.path or (last is None and self._route.endswith(word))
+        if one:
+            word = word.removesuffix("es") if word.endswith("sses") else word.removesuffix("s")
+        return "".join(part.capitalize() for part in word.split("-"))
 
     def get_summary(self) -> str:
         return self._doc().split("\n", 1)[0].rstrip(".")

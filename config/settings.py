@@ -203,6 +203,8 @@ SPECTACULAR_SETTINGS = {
     ],
     "ENUM_NAME_OVERRIDES": {
         "Environment": "accounts.environments.Environment",
+        "PaymentType": "entities.payments.TYPES",
+        "Real": [("real", "real")],
     },
 }
 # One mount of the pool data API per environment: its URL prefix

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar, NoReturn, cast
@@ -54,6 +54,8 @@ class EntityView(GenericAPIView):
     #: By method: what a write takes, and the status of success where it is not 200. `serializer_class` is the answer's.
     request_serializers: ClassVar[dict[str, type[Serializer[Any]]]] = {}
     success: ClassVar[dict[str, int]] = {}
+    #: Methods that may answer 409.
+    conflicts: ClassVar[tuple[str, ...]] = ()
     #: By method: the answer with status 202, where a write may wait for somebody else's consent.
     deferred: ClassVar[dict[str, type[Serializer[Any]]]] = {}
     changes_slowly: ClassVar[bool] = False
@@ -219,21 +221,27 @@ def validate(serializer: Serializer[Any]) -> dict[str, Any]:
     """Return what ``serializer`` makes of its data. Raises ValidationError, also for fields that it doesn't know."""
     data = serializer.initial_data
     if isinstance(data, Mapping):
-        known = [name for name, field in serializer.fields.items() if not field.read_only]
-        message = f"Unknown field; known here: {', '.join(known) or 'none'}."
-        unknown = {str(name)[:80]: [message] for name in data if name not in known}
-        if unknown:
-            raise ValidationError(unknown)
-        no_text = {
-            name: ["Give text, in quotes."]
-            for name, field in serializer.fields.items()
-            if isinstance(field, AS_TEXT) and not isinstance(data.get(name), str | None)
-        }
-        if no_text:
-            raise ValidationError(no_text)
+        errors = {str(name)[:80]: [error] for name, error in _misfits(serializer, data)}
+        if errors:
+            raise ValidationError(errors)
     serializer.is_valid(raise_exception=True)
     validated: dict[str, Any] = serializer.validated_data
     return validated
+
+
+def _misfits(serializer: Serializer[Any], data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What DRF would pass over in silence: names of fields, and what is wrong with them."""
+    known = {name: field for name, field in serializer.fields.items() if not field.read_only}
+    for name, value in data.items():
+        field = known.get(name)
+        if field is None:
+            yield name, f"Unknown field; known here: {', '.join(known) or 'none'}."
+        elif isinstance(data, QueryDict) and len(data.getlist(name)) > 1:
+            yield name, "Give it once."
+        elif isinstance(data, QueryDict) and value == "" and not isinstance(field, CharField):
+            yield name, "Give a value, or leave the field out. Only JSON can say null."
+        elif isinstance(field, AS_TEXT) and not isinstance(value, str | None):
+            yield name, "Give text, in quotes."
 
 
 def check_parameters(query: QueryDict, known: Iterable[str], repeatable: Iterable[str]) -> None:

@@ -152,7 +152,7 @@ class MinerHubSerializer(serializers.ModelSerializer[HubClient]):
 class HubAccrualSerializer(AccrualSerializer):
     """With the client that it was earned from: also one that has left since, for the books must add up."""
 
-    client = _reference()
+    client = _reference(allow_null=True)
 
     class Meta(AccrualSerializer.Meta):
         fields = [*AccrualSerializer.Meta.fields, "client"]

@@ -95,6 +95,7 @@ class HubClients(ListView):
     serializer_class = HubClientSerializer
     request_serializers = {"POST": InviteSerializer}
     success = {"POST": status.HTTP_201_CREATED}
+    conflicts = ("POST",)
     deferred = {"POST": HubInvitationSerializer}
     filterset_class = ClientFilters
     model = HubClient
@@ -125,6 +126,7 @@ class HubClientDetail(EntityView):
     serializer_class = HubClientSerializer
     request_serializers = {"PATCH": HubClientChangeSerializer}
     success = {"DELETE": status.HTTP_204_NO_CONTENT}
+    conflicts = ("PATCH",)
     deferred = {"PATCH": HubInvitationSerializer}
 
     def get(self, request: Request, environment: str, entity_id: str, miner_id: str) -> Response:
@@ -171,6 +173,8 @@ class HubStats(StatsView):
 
 
 class HubAccruals(AccrualsView):
+    """What a hub earned by day and client, newest first."""
+
     entity = Hub
     serializer_class = HubAccrualSerializer
 

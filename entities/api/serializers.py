@@ -49,7 +49,7 @@ class NameField(serializers.CharField):
 
 
 class MinerSerializer(serializers.ModelSerializer[Entity]):
-    pool = _reference()
+    pool = _reference(allow_null=True)
 
     class Meta:
         model = Miner
@@ -121,7 +121,7 @@ class RandomNameSerializer(serializers.Serializer[Any]):
 
 class WorkerSerializer(serializers.ModelSerializer[Worker]):
     miner = _reference()
-    group = _reference(help_text="The group that it is in.")
+    group = _reference(allow_null=True, help_text="The group that it is in.")
     status = serializers.SerializerMethodField(
         help_text="online: a share in the last ten minutes; inactive: none for three days, or ever; else offline."
     )
