@@ -183,6 +183,8 @@ REST_FRAMEWORK = {
     "DEFAULT_METADATA_CLASS": None,
     "COERCE_DECIMAL_TO_STRING": True,
 }
+# What the ingest routes take; every other route takes DEFAULT_PARSER_CLASSES
+PITHEAD_INGEST_PARSERS = ["apikeys.parsers.JsonParser", "apikeys.parsers.NdjsonParser", "apikeys.parsers.CsvParser"]
 # One mount of the pool data API per environment: its URL prefix
 PITHEAD_API_MOUNTS = {
     "production": "api/v1/",

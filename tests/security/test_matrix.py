@@ -43,6 +43,13 @@ ROUTES: dict[str, dict[str, str]] = {
     "pools": {"GET": "entities:read"},
     "pools/<str:entity_id>": {"GET": "entities:read"},
     "pools/<str:entity_id>/stats": {"GET": "stats:read"},
+    "ingest/pools": {"PUT": "ingest:write"},
+    "ingest/hubs": {"PUT": "ingest:write"},
+    "ingest/miners": {"PUT": "ingest:write"},
+    "ingest/workers": {"PUT": "ingest:write"},
+    "ingest/hashrate": {"PUT": "ingest:write"},
+    "ingest/accruals": {"PUT": "ingest:write"},
+    "ingest/payouts": {"PUT": "ingest:write"},
 }
 #: Takes whatever no other route does.
 NO_SUCH_ROUTE = ""
