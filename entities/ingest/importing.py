@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -59,6 +60,7 @@ def import_rows(
     counts: Counts,
     on_error: Callable[[RowError], None],
     after_batch: Callable[[], None] = lambda: None,
+    during_batch: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> None:
     """Write ``rows`` into ``environment``, adding to ``counts`` as batches are committed, and record the run.
 
@@ -69,12 +71,13 @@ def import_rows(
     finished = False
     try:
         for batch in _batches(rows):
-            written = _import_batch(kind, batch, environment)
-            counts.add(written.counts)
-            for error in sorted(written.errors, key=lambda error: error.row):
-                on_error(error)
-            reset_queries()  # where DEBUG is on, Django would keep every statement
-            after_batch()
+            with during_batch():
+                written = _import_batch(kind, batch, environment)
+                counts.add(written.counts)
+                for error in sorted(written.errors, key=lambda error: error.row):
+                    on_error(error)
+                reset_queries()  # where DEBUG is on, Django would keep every statement
+                after_batch()
         finished = True
     finally:
         if finished or counts.received:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command, load_command_class
-from django.db import connection
+from django.db import OperationalError, connection
 
 from accounts.models import AuditEvent
 from apikeys.management.commands.seed_demo import seed
@@ -68,7 +68,7 @@ def test_one_bad_row_is_reported_with_file_line_and_column_and_exits_with_1(fold
     run = Run(folder, "--quiet")
     assert run.code == 1
     assert run.err == "hashrate.csv:2: column hashrate is '-5'; give a whole number, 0 or more, in digits alone.\n"
-    assert run.last_words == "1 rows were refused; all others were taken."
+    assert run.last_words == "Refused: 1 rows. All others were taken."
     assert HashrateSample.objects.count() == 1
 
 
@@ -102,7 +102,7 @@ def test_a_header_that_can_not_be_read_exits_with_2_and_with_1_beside_good_files
     assert (run.code, run.err.startswith("hashrate.csv:1: "), run.last_words) == (2, True, "Nothing could be read.")
     (folder / "hashrate.ndjson").write_text('{"miner": "northfold/m1", "at": "2026-06-01T00:00:00Z", "hashrate": 5}')
     run = Run(folder)
-    assert (run.code, run.last_words) == (1, "0 rows and 1 whole file were refused; all others were taken.")
+    assert (run.code, run.last_words) == (1, "Refused: 0 rows and 1 whole file. All others were taken.")
     assert HashrateSample.objects.count() == 1
 
 
@@ -128,7 +128,7 @@ def test_errors_beyond_the_limit_are_counted(folder):
     (folder / "hashrate.csv").write_text(HEADER + "x,y,z\n" * 10)
     run = Run(folder, "--max-errors", "2", "--quiet")
     assert run.err.splitlines()[2:] == ["hashrate.csv: 28 more errors."]
-    assert run.last_words.startswith("10 rows")
+    assert run.last_words.startswith("Refused: 10 rows")
 
 
 def test_the_environment_is_the_one_that_was_named(folder, account):
@@ -161,21 +161,34 @@ def test_a_terminal_sees_how_far_it_is(folder):
     assert "\rhashrate.csv  100%  1 rows, " in err.getvalue()
 
 
-@pytest.mark.parametrize("interruption", [KeyboardInterrupt, BrokenPipeError])
-def test_an_interruption_says_what_was_imported_so_far(folder, monkeypatch, interruption):
+def test_an_interruption_says_what_was_imported_so_far(folder, monkeypatch):
     (folder / "workers.csv").write_text("miner,name\nnorthfold/m1,01\n")
     (folder / "hashrate.csv").write_text(HEADER + GOOD)
     real = import_pool_data.import_rows
 
     def stop_at_hashrate(kind, *args, **kwargs):
         if kind.name == "hashrate":
-            raise interruption
+            raise KeyboardInterrupt
         real(kind, *args, **kwargs)
 
     monkeypatch.setattr(import_pool_data, "import_rows", stop_at_hashrate)
     run = Run(folder)
     assert (run.code, "workers.csv: 1 rows read, 1 created, 0 updated" in run.last_words) == (130, True)
     assert Worker.objects.count() == 1
+
+
+def test_a_database_that_goes_away_is_an_interruption_with_its_reason(folder, monkeypatch):
+    (folder / "hashrate.csv").write_text(HEADER + GOOD)
+
+    def fail(*args, **kwargs):
+        raise OperationalError("server closed the connection unexpectedly\n\tThis probably means …")
+
+    monkeypatch.setattr(import_pool_data, "import_rows", fail)
+    run = Run(folder)
+    assert (run.code, run.last_words) == (
+        130,
+        "Interrupted: server closed the connection unexpectedly.\nImported so far: nothing.",
+    )
 
 
 def test_the_sample_data_imports_cleanly_into_the_demo(db):
@@ -235,8 +248,7 @@ def run_process(tmp_path, account, transactional_db):
             [sys.executable, "-W", "ignore", "manage.py", "import_pool_data", str(tmp_path)],
             cwd=settings.BASE_DIR,
             env={**os.environ, "DATABASE_URL": url, "DEBUG": "True"},
-            stderr=subprocess.PIPE,
-            **options,
+            **{"stderr": subprocess.PIPE, **options},
         )
 
     return start
@@ -277,6 +289,15 @@ def test_a_reader_that_goes_away_ends_the_process_with_130(run_process, tmp_path
     assert process.returncode == 130, err
     assert b"hashrate.csv: 1 rows read, 1 created" in err
     assert b"Traceback" not in err
+
+
+def test_readers_of_both_outputs_that_go_away_end_it_with_130_too(run_process, tmp_path):
+    (tmp_path / "hashrate.csv").write_text(HEADER + GOOD)
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = run_process(stdout=writing, stderr=writing)
+    os.close(writing)
+    assert process.wait(timeout=60) == 130
 
 
 def wait_until(holds: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:

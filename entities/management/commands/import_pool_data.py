@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from threading import current_thread, main_thread
+from typing import Any, BinaryIO, TextIO
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
-from django.db import transaction
+from django.db import DatabaseError, InterfaceError, transaction
 
 from accounts.audit import Actor
 from accounts.environments import Environment
@@ -40,7 +44,7 @@ Exit codes:
   0    every row was taken
   1    some rows or files were refused: standard error says which
   2    nothing could be read: no such directory, none of these files in it, no usable header
-  130  interrupted (Ctrl-C, or whoever read the output went away): the batches before that stay imported
+  130  interrupted (Ctrl-C, the database or whoever read the output went away): the batches before that stay imported
 
 Files, in the order of their import. CSV: UTF-8, separated by commas, the first line names the columns, one row a line.
 NDJSON: UTF-8, one JSON object a line. An empty value says nothing: it changes nothing that is stored.
@@ -96,11 +100,13 @@ class Command(BaseCommand):
             else:
                 run.import_files(files)
             run.summarize()
-        except (KeyboardInterrupt, BrokenPipeError):
-            # A reader of standard output that went away must not break the last words, nor the interpreter's own.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno()) if sys.__stdout__ else None
+        except (KeyboardInterrupt, BrokenPipeError, DatabaseError, InterfaceError) as error:
+            _mute_if_gone(sys.stdout)
+            _mute_if_gone(sys.stderr, "\n")  # nothing of it waits in a buffer
+            reason = str(error).strip().partition("\n")[0]
+            why = f": {reason}" if isinstance(error, DatabaseError | InterfaceError) else ""
             so_far = "nothing, for this was a dry run" if options["dry_run"] else run.in_words()
-            raise CommandError(f"\nInterrupted. Imported so far: {so_far}.", returncode=INTERRUPTED) from None
+            raise CommandError(f"Interrupted{why}.\nImported so far: {so_far}.", returncode=INTERRUPTED) from None
         run.conclude()
 
 
@@ -165,6 +171,7 @@ class _Run:
                 counts=counts,
                 on_error=report,
                 after_batch=lambda: progress.show(counts),
+                during_batch=_put_off_interrupts,
             )
             self.counts[path.name] = counts
         finally:
@@ -203,7 +210,7 @@ class _Run:
             raise CommandError("Nothing could be read.", returncode=NOTHING_READ)
         if self.unreadable or refused:
             files = f" and {self.unreadable} whole file{'s' * (self.unreadable > 1)}" if self.unreadable else ""
-            raise CommandError(f"{refused:,} rows{files} were refused; all others were taken.", returncode=SOME_REFUSED)
+            raise CommandError(f"Refused: {refused:,} rows{files}. All others were taken.", returncode=SOME_REFUSED)
 
     def in_words(self) -> str:
         parts = [
@@ -244,6 +251,37 @@ class _Progress:
     def _write(self, text: str) -> None:
         self.err.write(text, style_func=str, ending="")
         self.err.flush()
+
+
+@contextmanager
+def _put_off_interrupts() -> Iterator[None]:
+    """Let the first Ctrl-C wait for the end of the block, so that what was committed is counted; a second does not."""
+    if current_thread() is not main_thread():  # only there are signals handled
+        yield
+        return
+    came: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        if came:
+            raise KeyboardInterrupt
+        came.append(number)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        raise KeyboardInterrupt
+
+
+def _mute_if_gone(stream: TextIO, probe: str = "") -> None:
+    """Let a stream whose reader went away end in nothing: else the process fails at its end, with another code."""
+    try:
+        stream.write(probe)
+        stream.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _natural(text: str) -> int:
