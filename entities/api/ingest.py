@@ -30,7 +30,7 @@ MAX_ERRORS = 100
 class RowErrorSerializer(serializers.Serializer[Any]):
     row = serializers.IntegerField(help_text="The line, or in a JSON array the place, from 1.")
     column = serializers.CharField(help_text="Empty where the whole row is meant.", allow_blank=True)
-    message = serializers.CharField(help_text="What is wrong, and what would be right; it follows the column’s name.")
+    message = serializers.CharField(source="__str__", help_text="What is wrong, and what would be right.")
 
 
 class ImportResultSerializer(serializers.Serializer[Any]):

@@ -99,8 +99,8 @@ def test_a_bad_row_is_reported_by_its_place_and_stops_no_other(put, miner):
     answer = put("hashrate", [{**row, "hashrate": -5}, row, 7])
     assert (answer["created"], answer["refused"]) == (1, 2)
     assert answer["errors"] == [
-        {"row": 1, "column": "hashrate", "message": "is -5, below zero; give a whole number, 0 or more."},
-        {"row": 3, "column": "", "message": "is 7; give an object with the columns’ names."},
+        {"row": 1, "column": "hashrate", "message": "hashrate is -5, below zero; give a whole number, 0 or more."},
+        {"row": 3, "column": "", "message": "The row is 7; give an object with the columns’ names."},
     ]
     lines = b"\n{\n" + json.dumps(row).encode() + b'\n{"miner": "\\ud800", "at": "", "hashrate": NaN}\n'
     answer = put("hashrate", lines, NDJSON)
