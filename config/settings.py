@@ -207,6 +207,8 @@ SPECTACULAR_SETTINGS = {
         "Real": [("real", "real")],
     },
 }
+# What the ingest routes take; every other route takes DEFAULT_PARSER_CLASSES
+PITHEAD_INGEST_PARSERS = ["apikeys.parsers.JsonParser", "apikeys.parsers.NdjsonParser", "apikeys.parsers.CsvParser"]
 # One mount of the pool data API per environment: its URL prefix
 PITHEAD_API_MOUNTS = {
     "production": "api/v1/",

@@ -56,6 +56,12 @@ def test_where_the_time_goes_is_told_step_by_step():
         assert f"| {step}" in table
 
 
+def test_an_import_says_its_rate_and_its_peak_memory():
+    new, again = json.loads(run("bench.ingest", "--rows", "2000", "--json"))
+    assert (new["run"], again["run"], new["rows"], again["rows"]) == ("all new", "none new", 2000, 2000)
+    assert all(result["rows_per_second"] > 0 and result["peak_mib"] > 0 for result in (new, again))
+
+
 def test_a_row_is_compared_with_the_floors_around_it():
     def measured(requests: int, cpu: float) -> Slice:
         return Slice(requests=requests, elapsed=1.0, p50=0.001, p99=0.002, driver_cpu=0.1, server_cpu=cpu)

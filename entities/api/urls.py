@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from entities.api import base, charts, hubs, invitations, miners, pools, wallets, workers
+from entities.api import base, charts, hubs, ingest, invitations, miners, pools, wallets, workers
 
 # Ids are plain strings here: a malformed one must meet the same checks and the same 404 as an unknown one.
 urlpatterns = [
@@ -58,5 +58,12 @@ urlpatterns = [
     path("pools/<str:entity_id>/charts", pools.PoolCharts.as_view(), name="api-pool-charts"),
     path("pools/<str:entity_id>/hubs", pools.PoolHubs.as_view(), name="api-pool-hubs"),
     path("pools/<str:entity_id>/miners", pools.PoolMiners.as_view(), name="api-pool-miners"),
+    path("ingest/pools", ingest.IngestPools.as_view(), name="api-ingest-pools"),
+    path("ingest/hubs", ingest.IngestHubs.as_view(), name="api-ingest-hubs"),
+    path("ingest/miners", ingest.IngestMiners.as_view(), name="api-ingest-miners"),
+    path("ingest/workers", ingest.IngestWorkers.as_view(), name="api-ingest-workers"),
+    path("ingest/hashrate", ingest.IngestHashrate.as_view(), name="api-ingest-hashrate"),
+    path("ingest/accruals", ingest.IngestAccruals.as_view(), name="api-ingest-accruals"),
+    path("ingest/payouts", ingest.IngestPayouts.as_view(), name="api-ingest-payouts"),
     re_path(r"", base.NoSuchRoute.as_view(), name="api-no-such-route"),
 ]

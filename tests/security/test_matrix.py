@@ -61,6 +61,13 @@ ROUTES: dict[str, dict[str, str]] = {
     "pools/<str:entity_id>/charts": {"GET": "hashrate:read"},
     "pools/<str:entity_id>/hubs": {"GET": "entities:read"},
     "pools/<str:entity_id>/miners": {"GET": "entities:read"},
+    "ingest/pools": {"PUT": "ingest:write"},
+    "ingest/hubs": {"PUT": "ingest:write"},
+    "ingest/miners": {"PUT": "ingest:write"},
+    "ingest/workers": {"PUT": "ingest:write"},
+    "ingest/hashrate": {"PUT": "ingest:write"},
+    "ingest/accruals": {"PUT": "ingest:write"},
+    "ingest/payouts": {"PUT": "ingest:write"},
 }
 #: Takes whatever no other route does.
 NO_SUCH_ROUTE = ""
