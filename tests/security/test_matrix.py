@@ -6,6 +6,7 @@ fails.
 
 from __future__ import annotations
 
+import re
 from itertools import product
 
 import pytest
@@ -16,23 +17,39 @@ from rest_framework.test import APIClient
 from rest_framework.views import APIView
 
 from entities.api.base import EntityView
-from entities.models import Miner
-from tests.factories import HubFactory, MinerFactory, PoolFactory
+from entities.models import Entity, Miner
+from tests.factories import (
+    HubFactory,
+    MinerFactory,
+    PoolFactory,
+    WalletFactory,
+    WorkerFactory,
+    WorkerGroupFactory,
+)
 
 ANY_KEY = "any-key"
 
 #: Route -> method -> permission. HEAD is GET's; every method that is not named is not allowed to anybody.
 ROUTES: dict[str, dict[str, str]] = {
     "key": {"GET": ANY_KEY},
-    "miners": {"GET": "entities:read"},
+    "miners": {"GET": "entities:read", "POST": "settings:write"},
     "miners/charts": {"GET": "hashrate:read"},
-    "miners/<str:entity_id>": {"GET": "entities:read"},
+    "miners/<str:entity_id>": {"GET": "entities:read", "PATCH": "settings:write"},
     "miners/<str:entity_id>/workers": {"GET": "workers:read"},
+    "miners/<str:entity_id>/groups": {"GET": "workers:read", "POST": "workers:write"},
+    "miners/<str:entity_id>/wallets": {"GET": "settings:read"},
     "miners/<str:entity_id>/hashrate": {"GET": "hashrate:read"},
     "miners/<str:entity_id>/stats": {"GET": "stats:read"},
     "miners/<str:entity_id>/balance": {"GET": "balance:read"},
+    "miners/<str:entity_id>/earned-all-time": {"GET": "accruals:read"},
     "miners/<str:entity_id>/accruals": {"GET": "accruals:read"},
     "miners/<str:entity_id>/payments": {"GET": "payouts:read"},
+    "workers/stats": {"GET": "workers:read"},
+    "workers/random-name": {"GET": "entities:read"},
+    "workers/groups/<str:group_id>": {"GET": "workers:read", "PATCH": "workers:write", "DELETE": "workers:write"},
+    "workers/<str:worker_id>": {"GET": "workers:read", "PATCH": "workers:write"},
+    "wallets/<str:wallet_id>": {"GET": "settings:read"},
+    "wallets/<str:wallet_id>/addresses": {"POST": "settings:write"},
     "hubs": {"GET": "entities:read"},
     "hubs/<str:entity_id>": {"GET": "entities:read"},
     "hubs/<str:entity_id>/clients": {"GET": "clients:read"},
@@ -82,9 +99,21 @@ def mount_of(environment: str) -> str:
     return settings.PITHEAD_API_MOUNTS[environment]
 
 
-def address(route: str, entity_id: object, environment: str = "production") -> str:
-    query = f"?id={entity_id}" if route == "miners/charts" else ""
-    return f"/{mount_of(environment)}{route.replace('<str:entity_id>', str(entity_id))}{query}"
+def address(route: str, entity_id: object, environment: str = "production", part_id: object = "none") -> str:
+    """The route's URL; ``part_id`` goes where it has a parameter for something that hangs on the entity."""
+    query = {"miners/charts": f"?id={entity_id}", "workers/stats": f"?id={part_id}"}.get(route, "")
+    path = re.sub(r"<str:\w+>", str(part_id), route.replace("<str:entity_id>", str(entity_id)))
+    return f"/{mount_of(environment)}{path}{query}"
+
+
+def make_part(route: str, entity: Entity) -> object:
+    """The id of something that hangs on ``entity``, for the route's other parameter."""
+    parts = {
+        "workers/groups/": lambda: WorkerGroupFactory(miner=entity).pk,
+        "workers/": lambda: WorkerFactory(miner=entity).pk,
+        "wallets/": lambda: WalletFactory(entity=entity).pk,
+    }
+    return next((make() for start, make in parts.items() if route.startswith(start)), "none")
 
 
 def expected_status(route: str, method: str, level: str, *, in_reach: bool) -> int:
@@ -94,7 +123,7 @@ def expected_status(route: str, method: str, level: str, *, in_reach: bool) -> i
         return 405
     if methods[asked] not in LEVELS[level]:
         return 403
-    names_an_entity = "<" in route or route == "miners/charts"
+    names_an_entity = "<" in route or route in ("miners/charts", "workers/stats")
     return 200 if in_reach or not names_an_entity else 404
 
 
@@ -123,11 +152,13 @@ def test_the_three_mounts_have_the_same_routes():
 def test_each_level_gets_what_the_table_says(issue_key, api, account, other_account, route, level):
     factory = FACTORIES.get(route.split("/")[0], MinerFactory)
     own, foreign = factory(account=account), factory(account=other_account)
+    parts = {each.pk: make_part(route, each) for each in (own, foreign)}
     _, secret = issue_key(level)
     client = api(secret)
     expected, answered = {}, {}
     for method, in_reach in product(METHODS, [True, False]):
-        answer = client.generic(method, address(route, (own if in_reach else foreign).pk))
+        entity_id = (own if in_reach else foreign).pk
+        answer = client.generic(method, address(route, entity_id, part_id=parts[entity_id]))
         expected[method, in_reach] = expected_status(route, method, level, in_reach=in_reach)
         answered[method, in_reach] = outcome(answer.status_code, method)
         if answer.status_code >= 400:
@@ -148,8 +179,9 @@ def test_a_list_holds_what_is_in_reach_and_nothing_else(issue_key, api, account,
 @pytest.mark.parametrize("route", [route for route, methods in ROUTES.items() if "GET" in methods])
 def test_head_answers_as_get_without_a_body(issue_key, api, account, route):
     entity = FACTORIES.get(route.split("/")[0], MinerFactory)(account=account)
+    url = address(route, entity.pk, part_id=make_part(route, entity))
     _, secret = issue_key("administrator")
-    get, head = (api(secret).generic(method, address(route, entity.pk)) for method in ("GET", "HEAD"))
+    get, head = (api(secret).generic(method, url) for method in ("GET", "HEAD"))
     assert (head.status_code, head["Content-Type"], head.content) == (get.status_code, get["Content-Type"], b"")
 
 
@@ -167,12 +199,13 @@ def test_without_a_key_there_is_nothing(account, route):
 @pytest.mark.parametrize("endpoint", ENVIRONMENTS)
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_a_key_works_at_its_own_environments_endpoint_alone(issue_key, api, account, environment, endpoint):
-    entities = {noun: factory(account=account, environment=environment).pk for noun, factory in FACTORIES.items()}
+    entities = {noun: factory(account=account, environment=environment) for noun, factory in FACTORIES.items()}
     _, secret = issue_key("administrator", environment=environment)
     for route, methods in ROUTES.items():
         if "GET" not in methods:
             continue
-        answer = api(secret).get(address(route, entities.get(route.split("/")[0], ""), endpoint))
+        entity = entities.get(route.split("/")[0], entities["miners"])
+        answer = api(secret).get(address(route, entity.pk, endpoint, make_part(route, entity)))
         if environment == endpoint:
             assert answer.status_code == 200, (route, answer.content)
         else:
