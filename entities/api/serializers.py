@@ -52,7 +52,7 @@ class NameField(serializers.CharField):
 
 
 class AmountField(serializers.DecimalField):
-    """An amount in whole coins. An empty form field may mean null; in JSON null says so, and "" is a mistake."""
+    """An amount in whole coins. DRF would take empty text for null."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_digits=24, decimal_places=8, min_value=Decimal(0), **kwargs)

@@ -191,9 +191,6 @@ def test_a_name_and_a_minimum_payout_are_changed(client, account):
 def test_a_minimum_payout_goes_back_to_the_pools(client, account):
     miner = MinerFactory(account=account, minimum_payout="0.5")
     assert patch(client, miner, minimum_payout=None).json()["minimum_payout"] is None
-    patch(client, miner, minimum_payout="0.25")
-    form = {"data": "minimum_payout=", "content_type": "application/x-www-form-urlencoded"}
-    assert client.patch(f"{MINERS}/{miner.pk}", **form).json()["minimum_payout"] is None
     miner.refresh_from_db()
     assert miner.minimum_payout is None
 

@@ -2,8 +2,10 @@
 
 import json
 from datetime import timedelta
+from threading import Thread
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
@@ -120,18 +122,19 @@ def test_a_worker_gets_a_name_and_a_group(send, miner, account):
     }
 
 
-def test_a_worker_leaves_its_group_by_json_and_by_form(send, client, miner):
-    worker = WorkerFactory(miner=miner)
-    group = WorkerGroupFactory(miner=miner)
-    by_form = {"data": "group=", "content_type": "application/x-www-form-urlencoded"}
-    for leave in (
-        lambda: send("patch", f"workers/{worker.pk}", group=None),
-        lambda: client.patch(f"/api/v1/workers/{worker.pk}", **by_form),
-    ):
-        Worker.objects.update(group=group)
-        assert leave().json()["group"] is None
-        worker.refresh_from_db()
-        assert worker.group is None
+def test_a_worker_leaves_its_group(send, miner):
+    worker = WorkerFactory(miner=miner, group=WorkerGroupFactory(miner=miner))
+    assert send("patch", f"workers/{worker.pk}", group=None).json()["group"] is None
+    worker.refresh_from_db()
+    assert worker.group is None
+
+
+def test_a_worker_is_changed_by_form_too(client, miner):
+    worker, group = WorkerFactory(miner=miner), WorkerGroupFactory(miner=miner)
+    form = {"data": f"name=new&group={group.pk}", "content_type": "application/x-www-form-urlencoded"}
+    assert client.patch(f"/api/v1/workers/{worker.pk}", **form).status_code == 200
+    worker.refresh_from_db()
+    assert (worker.name, worker.group) == ("new", group)
 
 
 def test_nothing_changed_is_nothing_recorded(send, miner):
@@ -180,11 +183,15 @@ def test_a_read_only_scope_sees_workers_and_changes_none(api, issue_key, miner):
     assert not AuditEvent.objects.filter(action__startswith="worker").exists()
 
 
-def test_a_hubs_key_changes_its_clients_workers_in_the_clients_own_trail(send, account, other_account):
+def test_both_accounts_trails_tell_of_what_a_hubs_key_changed_and_one_of_which_key(send, account, other_account):
     hub_client = HubClientFactory(hub=HubFactory(account=account), miner=MinerFactory(account=other_account))
     worker = WorkerFactory(miner=hub_client.miner)
     assert send("patch", f"workers/{worker.pk}", name="new").status_code == 200
-    assert AuditEvent.objects.get(action="worker.changed").account == other_account
+    own, clients = (AuditEvent.objects.get(action="worker.changed", account=each) for each in (account, other_account))
+    assert own.data == clients.data
+    assert "administrator key" in own.actor_name
+    assert own.address is not None
+    assert (clients.actor_name, clients.address) == ("The account of a hub", None)
 
 
 # Groups
@@ -240,3 +247,36 @@ def test_a_group_of_another_account_is_not_there(send, other_account):
         assert send(method, f"workers/groups/{group.pk}").status_code == 404
     assert send("post", f"miners/{group.miner_id}/groups", name="x").status_code == 404
     assert WorkerGroup.objects.filter(pk=group.pk).exists()
+
+
+@pytest.mark.race
+@pytest.mark.django_db(transaction=True)
+def test_a_group_that_goes_away_while_workers_join_it_keeps_none(api, issue_key, account):
+    miner = MinerFactory(account=account)
+    workers = WorkerFactory.create_batch(4, miner=miner)
+    _, secret = issue_key("administrator")
+    for _ in range(5):
+        group = WorkerGroupFactory(miner=miner)
+        statuses = []
+
+        def send(method, path, statuses=statuses, **body):
+            try:
+                statuses.append(
+                    api(secret)
+                    .generic(method, f"/api/v1/workers/{path}", json.dumps(body), "application/json")
+                    .status_code
+                )
+            finally:
+                connection.close()
+
+        joins = [
+            Thread(target=send, args=("PATCH", str(worker.pk)), kwargs={"group": str(group.pk)}) for worker in workers
+        ]
+        threads = [*joins[:2], Thread(target=send, args=("DELETE", f"groups/{group.pk}")), *joins[2:]]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert statuses.count(204) == 1
+        assert set(statuses) <= {200, 204, 400}
+        assert not Worker.objects.exclude(group=None).exists()
