@@ -48,6 +48,18 @@ class NameField(serializers.CharField):
         return name
 
 
+class AmountField(serializers.DecimalField):
+    """An amount in whole coins. DRF would take empty text for null."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_digits=24, decimal_places=8, min_value=Decimal(0), **kwargs)
+
+    def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
+        if isinstance(data, str) and not data.strip():
+            self.fail("invalid")
+        return super().validate_empty_values(data)
+
+
 class MinerSerializer(serializers.ModelSerializer[Entity]):
     pool = _reference(allow_null=True)
 
@@ -106,12 +118,8 @@ class MinerCreatedSerializer(serializers.Serializer[Any]):
 
 class MinerChangeSerializer(serializers.Serializer[Any]):
     name = NameField(help_text="No other miner of the account has it.")
-    minimum_payout = serializers.DecimalField(
-        max_digits=24,
-        decimal_places=8,
-        min_value=Decimal(0),
-        allow_null=True,
-        help_text="In whole coins: a smaller balance waits. Null: what the pool sets.",
+    minimum_payout = AmountField(
+        allow_null=True, help_text="In whole coins: a smaller balance waits. Null: what the pool sets."
     )
 
 

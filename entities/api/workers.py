@@ -63,7 +63,7 @@ class WorkerDetail(PartView):
         worker, values = self.get_object(), self.read_body()
         with translate_refusals("worker"):
             try:
-                worker = workers.update_worker(worker, actor=self.actor, **values)
+                worker = workers.update_worker(worker, actor=self.actor, by=self.grant.account_id, **values)
             except WorkerGroup.DoesNotExist:
                 raise ValidationError({"group": ["No group of this miner has this ID."]}) from None
         return Response(self.get_serializer(worker).data)
@@ -130,7 +130,7 @@ class MinerGroups(ListView):
         """Make a group without workers."""
         miner, values = self.get_object(), self.read_body()
         with translate_refusals("group"):
-            group = workers.create_group(miner, name=values["name"], actor=self.actor)
+            group = workers.create_group(miner, name=values["name"], actor=self.actor, by=self.grant.account_id)
         return Response(self.get_serializer(group).data, status=status.HTTP_201_CREATED)
 
 
@@ -154,12 +154,12 @@ class GroupDetail(PartView):
         group, values = self.get_object(), self.read_body()
         if values:
             with translate_refusals("group"):
-                group = workers.rename_group(group, name=values["name"], actor=self.actor)
+                group = workers.rename_group(group, name=values["name"], actor=self.actor, by=self.grant.account_id)
         return Response(self.get_serializer(group).data)
 
     def delete(self, request: Request, environment: str, group_id: str) -> Response:
         """Remove a group; its workers stay, without a group."""
         group = self.get_object()
         with translate_refusals("group"):
-            workers.delete_group(group, actor=self.actor)
+            workers.delete_group(group, actor=self.actor, by=self.grant.account_id)
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -25,7 +25,8 @@ from apikeys import lifecycle, signing
 from apikeys.demo.people import password_of, seeded_people
 from apikeys.demo.wallets import address
 from apikeys.models import ApiKey
-from entities.models import Accrual, Entity, HashrateSample, HubClient, Payout, Wallet, Worker
+from entities.addresses import check_address
+from entities.models import Accrual, Entity, HashrateSample, HubClient, Payout, Wallet, Worker, WorkerGroup
 from tests.conftest import COMMAND
 
 
@@ -135,7 +136,8 @@ def test_keys_answer_as_printed(seeded, api):
 
 
 def test_seeding_again_keeps_everything_and_gives_keys_fresh_secrets(seeded, api):
-    counted = [User, Account, Membership, Entity, HubClient, Wallet, Worker, HashrateSample, Accrual, Payout, ApiKey]
+    counted = [User, Account, Membership, Entity, HubClient, Wallet, Worker, WorkerGroup, HashrateSample]
+    counted += [Accrual, Payout, ApiKey]
     before = {model: model.objects.count() for model in counted}
     again = seed()
     assert {model: model.objects.count() for model in counted} == before
@@ -223,6 +225,31 @@ def test_miners_have_two_to_twelve_workers_of_every_status(seeded):
     assert not any(worker.hashrate for worker in Worker.objects.all() if worker.status() != "online")
 
 
+def test_a_worker_that_fell_silent_fades_from_the_means(seeded):
+    for worker in Worker.objects.all():
+        if worker.status() == "online":
+            assert 0 < worker.hashrate_1d <= worker.hashrate
+        else:
+            assert worker.hashrate_1d <= worker.hashrate_1w
+        if worker.last_share_at is None:
+            assert worker.hashrate_1w == 0
+    assert any(worker.hashrate_1w for worker in Worker.objects.all() if worker.status() == "offline")
+
+
+def test_some_miners_have_their_workers_in_groups_where_people_leave_them(seeded):
+    groups = WorkerGroup.objects.all()
+    assert set(groups.values_list("name", flat=True)) == {"Hall A", "Hall B", "Container 1", "Container 2"}
+    for group in groups:
+        assert group.workers.exists()
+        assert all(worker.miner_id == group.miner_id for worker in group.workers.all())
+        assert not group.miner.workers.filter(group=None).exists()
+    moved = Worker.objects.filter(group__name="Hall A").first()
+    Worker.objects.filter(pk=moved.pk).update(group=None)
+    seed()
+    moved.refresh_from_db()
+    assert moved.group is None
+
+
 def test_staging_and_development_have_entities_of_their_own(seeded):
     kinds = Entity.objects.exclude(environment="production").values_list("environment", "kind").distinct()
     assert set(kinds) >= {("staging", "miner"), ("staging", "hub"), ("staging", "pool"), ("development", "miner")}
@@ -256,7 +283,7 @@ def assert_the_books_are_right() -> None:
             paid_so_far += payout.amount
             settled = Accrual.objects.filter(entity=entity, day__lt=payout.paid_at.date() - timedelta(days=1))
             assert paid_so_far == sum(settled.values_list("amount", flat=True), Decimal(0))
-            assert payout.wallet.entity_id == entity
+            assert (payout.wallet.entity_id, payout.wallet.address) == (entity, payout.address)
 
 
 @pytest.mark.parametrize("later", [timedelta(0), timedelta(hours=18), timedelta(days=2), timedelta(days=9)])
@@ -296,6 +323,24 @@ def test_hourly_samples_cover_seven_days(seeded):
     counts = HashrateSample.objects.values("miner").annotate(hours=Count("pk"))
     assert {row["hours"] for row in counts} == {7 * 24}
     assert counts.count() == Entity.objects.filter(kind="miner").count()
+
+
+def test_a_little_of_each_hour_is_rejected(seeded):
+    for sample in HashrateSample.objects.all():
+        assert 0.0049 * sample.hashrate <= sample.rejected <= 0.015 * sample.hashrate
+
+
+def test_an_accruals_hashrate_is_the_mean_of_its_days_samples(seeded):
+    day = timezone.now().date() - timedelta(days=2)
+    for accrual in Accrual.objects.filter(day=day):
+        samples = HashrateSample.objects.filter(miner=accrual.client_id or accrual.entity_id, at__date=day)
+        rates = samples.values_list("hashrate", flat=True)
+        assert accrual.hashrate == sum(rates) // len(rates)
+
+
+def test_every_wallets_address_could_be_set_through_the_api(seeded):
+    for wallet in Wallet.objects.all():
+        assert check_address(wallet.address, wallet.coin, test_networks=True) == wallet.address
 
 
 def test_wallet_addresses_are_bech32():

@@ -6,15 +6,39 @@ import pytest
 from rest_framework.test import APIClient
 from uuid_utils.compat import uuid7
 
-from tests.factories import HubFactory, MinerFactory, PoolFactory
+from tests.factories import (
+    HubFactory,
+    MinerFactory,
+    PoolFactory,
+    WalletFactory,
+    WorkerFactory,
+    WorkerGroupFactory,
+)
 
 ROUTES = [
-    ("miners", ["", "/workers", "/hashrate", "/stats", "/balance", "/accruals", "/payments", "/hubs", "/invitations"]),
+    ("miners", ["", "/workers", "/groups", "/wallets", "/hashrate", "/stats", "/balance", "/hubs", "/invitations"]),
+    ("miners", ["/earned-all-time", "/accruals", "/payments"]),
     ("hubs", ["", "/clients", "/invitations", "/workers", "/stats", "/accruals", "/payments", "/finance"]),
     ("pools", ["", "/stats", "/charts", "/hubs", "/miners"]),
+    ("workers", [""]),
+    ("workers/groups", [""]),
+    ("wallets", [""]),
 ]
 PATHS = [f"/api/v1/{noun}/{{}}{part}" for noun, parts in ROUTES for part in parts]
-FACTORIES = {"miners": MinerFactory, "hubs": HubFactory, "pools": PoolFactory}
+FACTORIES = {
+    "miners": MinerFactory,
+    "hubs": HubFactory,
+    "pools": PoolFactory,
+    "workers": lambda **miner: WorkerFactory(miner=MinerFactory(**miner)),
+    "workers/groups": lambda **miner: WorkerGroupFactory(miner=MinerFactory(**miner)),
+    "wallets": lambda **miner: WalletFactory(entity=MinerFactory(**miner)),
+}
+
+
+def factory_of(path):
+    """What makes the thing whose id the path takes."""
+    noun = path.removeprefix("/api/v1/").partition("/{}")[0]
+    return FACTORIES[noun]
 
 
 @pytest.fixture
@@ -31,7 +55,7 @@ def telling(answer):
 
 @pytest.mark.parametrize("path", PATHS)
 def test_out_of_reach_unknown_and_malformed_ids_get_the_same_bytes(client, account, other_account, path):
-    factory = FACTORIES[path.split("/")[3]]
+    factory = factory_of(path)
     foreign, staged = factory(account=other_account), factory(account=account, environment="staging")
     other_kind = (HubFactory if factory is not HubFactory else PoolFactory)(account=account)
     unknown = telling(client.get(path.format(uuid7())))
@@ -43,7 +67,7 @@ def test_out_of_reach_unknown_and_malformed_ids_get_the_same_bytes(client, accou
 
 @pytest.mark.parametrize("path", PATHS)
 def test_a_key_without_the_permission_learns_nothing_from_an_id(api, issue_key, account, other_account, path):
-    factory = FACTORIES[path.split("/")[3]]
+    factory = factory_of(path)
     own, foreign = factory(account=account), factory(account=other_account)
     for level in ("viewer", "accountant"):
         _, secret = issue_key(level)

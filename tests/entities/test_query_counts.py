@@ -8,7 +8,16 @@ from django.utils import timezone
 
 from entities.models import HashrateSample, Wallet
 from tests.entities.test_miners import earn, pay
-from tests.factories import HubClientFactory, HubFactory, HubInvitationFactory, MinerFactory, PoolFactory, WorkerFactory
+from tests.factories import (
+    HubClientFactory,
+    HubFactory,
+    HubInvitationFactory,
+    MinerFactory,
+    PoolFactory,
+    WalletFactory,
+    WorkerFactory,
+    WorkerGroupFactory,
+)
 
 AUTHENTICATION = 1
 QUERIES = {
@@ -17,18 +26,26 @@ QUERIES = {
     "miners/charts?period=P1M": 2,
     "miners/{miner}": 3,
     "miners/{miner}/workers": 2,
+    "miners/{miner}/groups": 2,
+    "miners/{miner}/wallets": 2,
     "miners/{miner}/hashrate": 2,
     "miners/{miner}/stats": 3,
-    "miners/{miner}/balance": 3,
+    "miners/{miner}/balance": 4,
+    "miners/{miner}/earned-all-time": 4,
     "miners/{miner}/accruals": 2,
-    "miners/{miner}/payments": 2,
+    "miners/{miner}/payments": 3,
+    "workers/{worker}": 2,
+    "workers/stats?id={worker}": 2,
+    "workers/random-name": 1,
+    "workers/groups/{group}": 2,
+    "wallets/{wallet}": 2,
     "hubs": 1,
     "hubs/{hub}": 1,
     "hubs/{hub}/clients": 2,
     "hubs/{hub}/workers": 2,
     "hubs/{hub}/stats": 3,
     "hubs/{hub}/accruals": 2,
-    "hubs/{hub}/payments": 2,
+    "hubs/{hub}/payments": 3,
     "hubs/{hub}/finance": 2,
     "hubs/{hub}/invitations": 2,
     "miners/{miner}/hubs": 2,
@@ -54,7 +71,7 @@ def world(account):
             client = HubClientFactory(hub=hub, miner__pool=pool).miner
             hour = timezone.now().replace(minute=0, second=0, microsecond=0)
             for each in (miner, client):
-                WorkerFactory(miner=each)
+                WorkerFactory(miner=each, group=WorkerGroupFactory(miner=each))
                 age = timedelta(hours=each.hashrate_samples.count())
                 HashrateSample.objects.create(miner=each, at=hour - age, hashrate=1)
             for each in (miner, hub):
@@ -68,7 +85,9 @@ def world(account):
             HubFactory(account=account, pool=pool)
             PoolFactory(account=account)
 
-    return {"miner": miner.pk, "hub": hub.pk, "pool": pool.pk}, grow
+    group = WorkerGroupFactory(miner=miner)
+    parts = {"worker": WorkerFactory(miner=miner, group=group), "group": group, "wallet": WalletFactory(entity=miner)}
+    return {name: row.pk for name, row in {"miner": miner, "hub": hub, "pool": pool, **parts}.items()}, grow
 
 
 @pytest.mark.parametrize(("path", "queries"), QUERIES.items())

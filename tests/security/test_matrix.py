@@ -18,7 +18,16 @@ from rest_framework.views import APIView
 
 from entities.api.base import EntityView
 from entities.models import Entity, Miner
-from tests.factories import HubClientFactory, HubFactory, HubInvitationFactory, MinerFactory, PoolFactory
+from tests.factories import (
+    HubClientFactory,
+    HubFactory,
+    HubInvitationFactory,
+    MinerFactory,
+    PoolFactory,
+    WalletFactory,
+    WorkerFactory,
+    WorkerGroupFactory,
+)
 
 ANY_KEY = "any-key"
 
@@ -26,13 +35,16 @@ ANY_KEY = "any-key"
 ROUTES: dict[str, dict[str, str]] = {
     "key": {"GET": ANY_KEY},
     "key/revoke": {"POST": ANY_KEY},
-    "miners": {"GET": "entities:read"},
+    "miners": {"GET": "entities:read", "POST": "settings:write"},
     "miners/charts": {"GET": "hashrate:read"},
-    "miners/<str:entity_id>": {"GET": "entities:read"},
+    "miners/<str:entity_id>": {"GET": "entities:read", "PATCH": "settings:write"},
     "miners/<str:entity_id>/workers": {"GET": "workers:read"},
+    "miners/<str:entity_id>/groups": {"GET": "workers:read", "POST": "workers:write"},
+    "miners/<str:entity_id>/wallets": {"GET": "settings:read"},
     "miners/<str:entity_id>/hashrate": {"GET": "hashrate:read"},
     "miners/<str:entity_id>/stats": {"GET": "stats:read"},
     "miners/<str:entity_id>/balance": {"GET": "balance:read"},
+    "miners/<str:entity_id>/earned-all-time": {"GET": "accruals:read"},
     "miners/<str:entity_id>/accruals": {"GET": "accruals:read"},
     "miners/<str:entity_id>/payments": {"GET": "payouts:read"},
     "miners/<str:entity_id>/hubs": {"GET": "settings:read"},
@@ -40,6 +52,12 @@ ROUTES: dict[str, dict[str, str]] = {
     "miners/<str:entity_id>/invitations": {"GET": "settings:read"},
     "miners/<str:entity_id>/invitations/<str:invitation_id>": {"DELETE": "settings:write"},
     "miners/<str:entity_id>/invitations/<str:invitation_id>/accept": {"POST": "settings:write"},
+    "workers/stats": {"GET": "workers:read"},
+    "workers/random-name": {"GET": "entities:read"},
+    "workers/groups/<str:group_id>": {"GET": "workers:read", "PATCH": "workers:write", "DELETE": "workers:write"},
+    "workers/<str:worker_id>": {"GET": "workers:read", "PATCH": "workers:write"},
+    "wallets/<str:wallet_id>": {"GET": "settings:read"},
+    "wallets/<str:wallet_id>/addresses": {"POST": "settings:write"},
     "hubs": {"GET": "entities:read"},
     "hubs/<str:entity_id>": {"GET": "entities:read", "PATCH": "hub-finance:write"},
     "hubs/<str:entity_id>/clients": {"GET": "clients:read", "POST": "clients:write"},
@@ -108,14 +126,14 @@ def mount_of(environment: str) -> str:
 
 
 def address(route: str, entity_id: object, environment: str = "production", part_id: object = "none") -> str:
-    """The route's URL; ``part_id`` goes where it has a second parameter."""
-    query = f"?id={entity_id}" if route == "miners/charts" else ""
+    """The route's URL; ``part_id`` goes where it has a parameter for something that hangs on the entity."""
+    query = {"miners/charts": f"?id={entity_id}", "workers/stats": f"?id={part_id}"}.get(route, "")
     path = re.sub(r"<str:\w+>", str(part_id), route.replace("<str:entity_id>", str(entity_id)))
     return f"/{mount_of(environment)}{path}{query}"
 
 
 def make_part(route: str, entity: Entity) -> object:
-    """The id of something that hangs on ``entity``, for the route's second parameter."""
+    """The id of something that hangs on ``entity``, for the route's other parameter."""
     parts = {
         "hubs/<str:entity_id>/clients/": lambda: (
             HubClientFactory(hub=entity, miner__environment=entity.environment).miner_id
@@ -123,6 +141,9 @@ def make_part(route: str, entity: Entity) -> object:
         "hubs/<str:entity_id>/invitations/": lambda: HubInvitationFactory(hub=entity).pk,
         "miners/<str:entity_id>/hubs/": lambda: HubClientFactory(miner=entity).hub_id,
         "miners/<str:entity_id>/invitations/": lambda: HubInvitationFactory(miner_id=entity.pk).pk,
+        "workers/groups/": lambda: WorkerGroupFactory(miner=entity).pk,
+        "workers/": lambda: WorkerFactory(miner=entity).pk,
+        "wallets/": lambda: WalletFactory(entity=entity).pk,
     }
     return next((make() for start, make in parts.items() if route.startswith(start)), "none")
 
@@ -134,7 +155,7 @@ def expected_status(route: str, method: str, level: str, *, in_reach: bool) -> i
         return 405
     if methods[asked] not in LEVELS[level]:
         return 403
-    names_an_entity = "<" in route or route == "miners/charts"
+    names_an_entity = "<" in route or route in ("miners/charts", "workers/stats")
     return 200 if in_reach or not names_an_entity else 404
 
 
