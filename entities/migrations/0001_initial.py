@@ -392,7 +392,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="entity",
-            index=models.Index(fields=["pool", "kind", "id"], name="entity_on_pool"),
+            index=models.Index(fields=["pool", "account", "environment", "kind", "id"], name="entity_on_pool"),
         ),
         migrations.AddConstraint(
             model_name="entity",
