@@ -34,6 +34,7 @@ class WorkersView(ListView):
     serializer_class = WorkerSerializer
     filterset_class = WorkerFilters
     model = Worker
+    ordering = ("miner_id", "id")
 
     def get_miners(self, entity: Any) -> QuerySet[Any] | list[Any]:
         raise NotImplementedError

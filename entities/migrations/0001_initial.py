@@ -394,6 +394,14 @@ class Migration(migrations.Migration):
             model_name="entity",
             index=models.Index(fields=["pool", "account", "environment", "kind", "id"], name="entity_on_pool"),
         ),
+        migrations.AddIndex(
+            model_name="entity",
+            index=models.Index(fields=["account", "environment", "kind", "created_at", "id"], name="entity_made"),
+        ),
+        migrations.AddIndex(
+            model_name="entity",
+            index=models.Index(fields=["environment", "kind", "name", "id"], name="entity_named"),
+        ),
         migrations.AddConstraint(
             model_name="entity",
             constraint=models.UniqueConstraint(

@@ -217,8 +217,9 @@ def test_hand_picked_entities_are_reached_by_kind_and_action(account, issue_key)
     miner, other = MinerFactory(account=account), MinerFactory(account=account)
     key, _ = issue_key("viewer", [f"read:miners/{miner.pk}", f"*:miners/{other.pk}"])
     grant = load_grant(key.secrets.get().selector).grant
-    reached = {
-        action: {entity.pk for entity in grant.picked("miner", action).entities()} for action in ("read", "write")
+    reached = {action: set(grant.picked("miner", action).entities()) for action in ("read", "write")}
+    assert {action: {entity.pk for entity in entities} for action, entities in reached.items()} == {
+        "read": {miner.pk, other.pk},
+        "write": {other.pk},
     }
-    assert reached == {"read": {miner.pk, other.pk}, "write": {other.pk}}
     assert grant.picked("hub", "read") is None
