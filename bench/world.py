@@ -29,7 +29,8 @@ CREATE FUNCTION pg_temp.id_at(at bigint, seed text) RETURNS uuid LANGUAGE sql AS
 # 1,700,000,000,000 ms is in November 2023; everybody's miners were made over the 1,000 days from then, side by side.
 _ENTITIES = """
 INSERT INTO entities_entity (id, account_id, environment, kind, name, created_at)
-SELECT pg_temp.id_at(1690000000000 + n, k || n), %(account)s, 'production', k, k || '-' || n, pg_temp.made_at(1690000000000 + n)
+SELECT pg_temp.id_at(1690000000000 + n, k || n), %(account)s, 'production', k, k || '-' || n,
+       pg_temp.made_at(1690000000000 + n)
   FROM generate_series(1, %(hubs)s) n, unnest(ARRAY['hub', 'pool']) k;
 
 -- Every fifth miner mines on no pool of ours.
@@ -46,6 +47,12 @@ SELECT pg_temp.id_at(at, owner::text || n), owner, 'production', 'miner', 'miner
 INSERT INTO entities_entity (id, account_id, environment, kind, name, created_at)
 SELECT pg_temp.id_at(1690000000000 + n, 'other' || n), %(other)s, 'production', 'hub', 'hub-' || n, now()
   FROM generate_series(1, %(hubs)s) n;
+
+-- Two of our hubs mine on a pool of ours.
+UPDATE entities_entity h SET pool_id = p.id
+  FROM entities_entity p
+ WHERE h.kind = 'hub' AND h.account_id = %(account)s AND h.name IN ('hub-1', 'hub-2')
+   AND p.kind = 'pool' AND p.name = 'pool-' || right(h.name, 1);
 """
 
 # Each hub serves about ``clients`` miners, a quarter of them the account's own. Other people's hubs serve miners, too.
@@ -63,7 +70,8 @@ WITH miners AS (
     FROM entities_entity WHERE kind = 'hub'
 )
 INSERT INTO entities_hubclient (hub_id, miner_id, commission, comment, joined_at)
-SELECT h.id, m.id, 0.02, '', m.created_at FROM hubs h JOIN miners m ON m.turn %% %(hubs)s + 1 = h.n AND (h.own OR NOT m.own)
+SELECT h.id, m.id, 0.02, '', m.created_at
+  FROM hubs h JOIN miners m ON m.turn %% %(hubs)s + 1 = h.n AND (h.own OR NOT m.own)
 """
 
 _WORKERS = """

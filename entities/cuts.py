@@ -39,10 +39,6 @@ class Cut:
         """Where to go on. Apart from `first`, since a path over many rows must be named within one ``filter()``."""
         return Q() if self.after is None else _beyond(self._by(id_at), self.after)
 
-    @property
-    def is_by_id(self) -> bool:
-        return self.ordering in (("id",), ("-id",))
-
     def _by(self, id_at: str) -> list[str]:
         return [{"id": id_at, "-id": f"-{id_at}"}.get(column, column) for column in self.ordering]
 

@@ -128,8 +128,7 @@ class MembersWay(Way):
         return self.condition & Q(**{f"{self.group}__in": self.groups.values("pk")})
 
     def _page_of_ids(self, cut: Cut) -> QuerySet[Any]:
-        # In other orders no index lists a group's members.
-        if not cut.is_by_id or connections[self.groups.db].vendor != "postgresql":
+        if connections[self.groups.db].vendor != "postgresql":
             return super()._page_of_ids(cut)
         # Cut from every group before their rows meet, so that none is read to its end.
         in_group = self.condition & Q(**{self.group: OuterRef("pk")}) & cut.beyond(self.id_at)
