@@ -135,7 +135,7 @@ def arguments() -> argparse.ArgumentParser:
 @contextmanager
 def world(size: Size, options: argparse.Namespace) -> Iterator[World]:
     """Fill a database, or take the one that was kept, and start the application on it."""
-    url = f"{options.server}/pithead_scale_{size.miners}_{size.workers}_{size.picked}_{size.clients}_bench"
+    url = database_url(options.server, size)
     with ExitStack() as stack:
         secrets = kept(url) if options.keep else None
         if secrets is None:
@@ -160,6 +160,11 @@ def world(size: Size, options: argparse.Namespace) -> Iterator[World]:
         stack.callback(asked.wait)
         stack.callback(asked.terminate)
         yield World(asked, secrets)
+
+
+def database_url(server: str, size: Size) -> str:
+    """One database for each size; `database.fresh_database` drops none whose name does not end like this."""
+    return f"{server}/pithead_scale_{'_'.join(str(number) for number in asdict(size).values())}_bench"
 
 
 def environment(url: str) -> dict[str, str]:
