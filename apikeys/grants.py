@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from itertools import compress
 from typing import Any
 from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.models import QuerySet
+from django.db.models import Q
 
 from accounts.access_levels import AUTOMATION_PERMISSIONS, CUSTOM, LEVEL_PERMISSIONS, AccessLevel
-from apikeys.models import KeyScope
+from entities.scoping import KINDS, Way
 
 # The hot path: fixed SQL, because compiling this query in the ORM costs more than running it (bench/README.md).
 # tests/apikeys/test_grants.py holds it against the ORM's answer. Column order is _Row's.
@@ -24,7 +25,9 @@ SELECT s.digest, s.retires_at, g.wrapped, g.retired_at,
        k.expires_at, k.disabled_at, k.revoked_at, a.id, a.slug, a.name, a.suspended_at,
        a.key_automation, r.name, r.permissions,
        (SELECT {join_all} FROM apikeys_keyscope c WHERE c.key_id = k.id AND c.entity_id IS NULL),
-       EXISTS (SELECT 1 FROM apikeys_keyscope c WHERE c.key_id = k.id AND c.entity_id IS NOT NULL)
+       EXISTS (SELECT 1 FROM apikeys_keyscope c WHERE c.key_id = k.id AND c.kind = 'miner' AND c.entity_id IS NOT NULL),
+       EXISTS (SELECT 1 FROM apikeys_keyscope c WHERE c.key_id = k.id AND c.kind = 'hub' AND c.entity_id IS NOT NULL),
+       EXISTS (SELECT 1 FROM apikeys_keyscope c WHERE c.key_id = k.id AND c.kind = 'pool' AND c.entity_id IS NOT NULL)
   FROM apikeys_apikeysecret s
   JOIN apikeys_apikey k ON k.id = s.key_id
   JOIN apikeys_signingkey g ON g.id = s.signing_key_id
@@ -53,7 +56,7 @@ class Grant:
     role: str  # the custom role's name, "" where the access level is one of the four
     permissions: frozenset[str]
     all_scopes: frozenset[tuple[str, str]]
-    has_picked: bool
+    picked_kinds: frozenset[str]
     allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     expires_at: datetime | None = None
     secret_retires_at: datetime | None = None
@@ -68,13 +71,16 @@ class Grant:
         """Whether a scope row gives ``action`` (read, write or admin) on all, current and future, of ``kind``."""
         return any((a, k) in self.all_scopes for a in (action, "*") for k in (kind, "*"))
 
-    def picked(self, kind: str, action: str) -> QuerySet[Any] | None:
-        """The entity ids that scope rows pick by hand, as a subquery; None where there are none."""
-        if not self.has_picked:
+    def picked(self, kind: str, action: str) -> Way | None:
+        """The entities that scope rows pick by hand, listed by `KeyScope`'s index; None where there are none."""
+        if kind not in self.picked_kinds:
             return None
-        return KeyScope.objects.filter(
-            key_id=self.key_pk, kind=kind, action__in=[action, "*"], entity__isnull=False
-        ).values("entity")
+        rows = Q(
+            scope_rows__key_id=self.key_pk,
+            scope_rows__kind=kind,
+            scope_rows__action__in=[action, "*"],
+        )
+        return Way(rows, id_at="scope_rows__entity_id")
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,7 @@ def _read(row: tuple[Any, ...]) -> StoredSecret:
         digest, secret_retires_at, wrapped, signing_key_retired_at,
         key_pk, key_id, name, environment, access_level, allowed_cidrs,
         expires_at, disabled_at, revoked_at, account_id, account_slug, account_name, suspended_at,
-        key_automation, role, role_permissions, all_scopes, has_picked,
+        key_automation, role, role_permissions, all_scopes, *has_picked,
     ) = row  # fmt: skip
     grant = Grant(
         key_pk=_uuid(key_pk),
@@ -119,7 +125,7 @@ def _read(row: tuple[Any, ...]) -> StoredSecret:
         role=role or "",
         permissions=_permissions(access_level, role_permissions, bool(key_automation)),
         all_scopes=_scopes(all_scopes or ""),
-        has_picked=bool(has_picked),
+        picked_kinds=frozenset(compress(KINDS, has_picked)),
         allowed_networks=_networks(allowed_cidrs),
         expires_at=_time(expires_at),
         secret_retires_at=_time(secret_retires_at),

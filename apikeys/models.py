@@ -190,7 +190,7 @@ class KeyScope(models.Model):
     key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="scopes")
     action = models.CharField(max_length=5, choices=Action, default=Action.ANY)
     kind = models.CharField(max_length=5, choices=[*Kind.choices, (ANY_KIND, "Any")])
-    entity = models.ForeignKey(Entity, null=True, on_delete=models.CASCADE, related_name="+")
+    entity = models.ForeignKey(Entity, null=True, on_delete=models.CASCADE, related_name="scope_rows")
 
     class Meta:
         constraints = [

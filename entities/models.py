@@ -72,7 +72,10 @@ class Entity(models.Model):
         ]
         indexes = [
             models.Index(fields=["account", "environment", "kind", "id"], name="entity_reach"),
-            models.Index(fields=["pool", "kind", "id"], name="entity_on_pool"),
+            models.Index(fields=["pool", "account", "environment", "kind", "id"], name="entity_on_pool"),
+            models.Index(fields=["account", "environment", "kind", "created_at", "id"], name="entity_made"),
+            # Without the account: hubs' clients are other accounts' miners.
+            models.Index(fields=["environment", "kind", "name", "id"], name="entity_named"),
         ]
 
     def __str__(self) -> str:

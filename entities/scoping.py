@@ -6,16 +6,18 @@ left its hub or an entity that changed account counts from the next request on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection
+from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 from typing import Any, Protocol
 from uuid import UUID
 
-from django.db import models
-from django.db.models import Q, QuerySet
+from django.db import connections, models
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from accounts.access_levels import PERMISSIONS, Action
+from entities.cuts import Cut
 
 KINDS = ("miner", "hub", "pool")
 
@@ -41,8 +43,8 @@ class Grant(Protocol):
     def reaches_all(self, kind: str, action: str) -> bool:
         """Whether a scope row gives ``action`` on all, current and future, of ``kind``."""
 
-    def picked(self, kind: str, action: str) -> QuerySet[Any] | None:
-        """The ids that scope rows pick by hand for ``action``, as a subquery; None where there are none."""
+    def picked(self, kind: str, action: str) -> Way | None:
+        """What scope rows pick by hand for ``action``; None where there are none."""
 
 
 class ScopedQuerySet(models.QuerySet[Any]):
@@ -55,31 +57,90 @@ class ScopedQuerySet(models.QuerySet[Any]):
         permission: str,
         *,
         only: Collection[UUID] | None = None,
-        cut: Callable[[ScopedQuerySet], QuerySet[Any]] | None = None,
+        cut: Cut | None = None,
     ) -> ScopedQuerySet:
         """Narrow to the entities that ``grant`` reaches with ``permission`` (one of `access_levels.PERMISSIONS`).
 
         ``only`` and ``cut`` say nothing that could not be said of the answer; said here, they are pushed down, so
         that the database never gathers all that the grant reaches to show a little of it. ``only``: of these ids.
-        ``cut``: filters, order and limit of a page, which the caller applies to the answer once more.
+        ``cut``: the page, which the caller cuts from the answer once more.
         """
         reach = Reach(grant, PERMISSIONS[permission].action)
-        kinds = [self.model.KIND] if self.model.KIND else KINDS
-        own = _any_of(condition for kind in kinds for condition in reach.own(kind))
-        clients = reach.clients() if "miner" in kinds else None
+        ways = [way for kind in ([self.model.KIND] if self.model.KIND else KINDS) for way in reach.ways(kind)]
+        if not ways:
+            return self.none()
+        if len(ways) == 1 and ways[0].is_plain:
+            return self.filter(ways[0].condition if only is None else ways[0].condition & Q(pk__in=only))
+        # A union and not an OR: each way walks an index of its own, whatever else the table holds.
+        first, *others = (way.ids(only, cut) for way in ways)
+        return self.filter(pk__in=first.union(*others) if others else first)
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to reach entities: a condition, and where an index lists what fulfils it by id.
+
+    ``id_at`` is the path of the id's column in that index, "id" where it is one of the entities' own. On any other
+    path an entity may come up several times.
+    """
+
+    condition: Q
+    id_at: str = "id"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether any queryset of entities can be filtered by the condition as it is."""
+        return self.id_at == "id"
+
+    def entities(self, also: Q | None = None) -> ScopedQuerySet:
+        """What is reached in this way. ``also``: a condition that may name ``id_at``."""
+        rows = _entities().order_by().filter(self._whole_condition() & (also or Q()))
+        return rows if self.id_at == "id" else rows.distinct()
+
+    def ids(self, only: Collection[UUID] | None, cut: Cut | None) -> QuerySet[Any]:
+        """Ids of what is reached: all of them, those in ``only``, or with ``cut`` at least the ones of that page."""
         if only is not None:
-            own = None if own is None else own & Q(pk__in=only)
-            clients = None if clients is None else clients.filter(miner__in=only)
-        if clients is None:
-            return self.none() if own is None else self.filter(own)
-        if own is None:
-            return self.filter(pk__in=clients)
-        own_half = _entities().filter(own).order_by()
-        if cut is not None:
-            own_half = _entities().filter(pk__in=cut(own_half).values("pk")).order_by()
-            clients = _entities().filter(pk__in=cut(_entities().filter(pk__in=clients)).values("pk")).values("pk")
-        # A union and not an OR: each half walks an index of its own, whatever else the table holds.
-        return self.filter(pk__in=own_half.values("pk").union(clients.order_by()))
+            return self.entities(Q(**{f"{self.id_at}__in": only})).values(self.id_at)
+        if cut is None:
+            return self.entities().values(self.id_at)
+        # Nested, since SQLite cuts no part of a union.
+        return _entities().order_by().filter(pk__in=self._page_of_ids(cut)).values("pk")
+
+    def _whole_condition(self) -> Q:
+        return self.condition
+
+    def _page_of_ids(self, cut: Cut) -> QuerySet[Any]:
+        return cut.first(self.entities(cut.beyond(self.id_at) & cut.beyond()), self.id_at).values(self.id_at)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MembersWay(Way):
+    """Members of groups: clients of hubs, or what mines on pools. An index lists each group's by id."""
+
+    groups: QuerySet[Any]
+    group: str  # the path from a member to its group
+
+    @property
+    def is_plain(self) -> bool:
+        return False
+
+    def _whole_condition(self) -> Q:
+        return self.condition & Q(**{f"{self.group}__in": self.groups.values("pk")})
+
+    def _page_of_ids(self, cut: Cut) -> QuerySet[Any]:
+        if connections[self.groups.db].vendor != "postgresql":
+            return super()._page_of_ids(cut)
+        # Cut from every group before their rows meet, so that none is read to its end.
+        in_group = self.condition & Q(**{self.group: OuterRef("pk")}) & cut.beyond(self.id_at)
+        page = cut.first(_entities().filter(in_group), self.id_at).values(self.id_at)
+        return self.groups.order_by().values(member=_RowsOf(page))
+
+
+class _RowsOf(Subquery):
+    """All rows of a subquery, as a column: PostgreSQL's LATERAL, as far as the ORM can say it."""
+
+    template = "UNNEST(ARRAY(%(subquery)s))"
+    set_returning = True
 
 
 class Reach:
@@ -95,44 +156,67 @@ class Reach:
         self.grant = grant
         self.action = str(action)
 
-    def own(self, kind: str) -> list[Q]:
-        """The condition under which an entity of ``kind`` is the account's own and reached; [] if none can be."""
-        own = Q(account_id=self.grant.account_id, environment=self.grant.environment, kind=kind)
-        if self.grant.reaches_all(kind, self.action):
-            return [own]
-        named = _any_of(self._named(kind))
-        return [] if named is None else [own & named]
+    def ways(self, kind: str) -> list[Way]:
+        """The ways in which entities of ``kind`` are reached; together they are the reach."""
+        ways: list[Way] = []
+        every, pools = self._reaches_all(kind), None if kind == "pool" else self._groups("pool")
+        if every:
+            ways.append(Way(self._own(kind)))
+        elif pools is not None:
+            ways.append(MembersWay(self._own(kind), groups=pools, group="pool"))
+        if kind == "miner":
+            ways += self._clients(pools)
+            every = every and self._reaches_all("hub")
+        picked = self.grant.picked(kind, self.action)
+        if picked is not None and not every:
+            ways.append(Way(picked.condition & self._can_be_picked(kind), picked.id_at))
+        return ways
 
-    def clients(self) -> QuerySet[Any] | None:
-        """Ids of the miners that are reached as clients of the account's hubs; None if none can be."""
+    def _reaches_all(self, kind: str) -> bool:
+        return self.grant.reaches_all(kind, self.action)
+
+    def _own(self, kind: str) -> Q:
+        return Q(account_id=self.grant.account_id, environment=self.grant.environment, kind=kind)
+
+    def _clients(self, pools: QuerySet[Any] | None) -> list[Way]:
+        """The clients of hubs that are reached, and of any own hub those on ``pools``, the pools that are reached."""
+        hubs = self._groups("hub")
+        if hubs is None:
+            return []
+        # What counts as served: `HubClientQuerySet.served`.
+        condition = Q(kind="miner", environment=self.grant.environment)
+        if pools is not None and not self._reaches_all("hub"):
+            condition &= Q(served_by__hub__in=hubs.values("pk")) | Q(pool__in=pools.values("pk"))
+            hubs = _entities().filter(self._own("hub"))
+        return [MembersWay(condition, id_at="served_by__miner_id", groups=hubs, group="served_by__hub")]
+
+    def _can_be_picked(self, kind: str) -> Q:
+        own = self._own(kind)
+        if kind != "miner":
+            return own
         from entities.models import HubClient
 
         served = HubClient.objects.served().filter(
-            hub__account_id=self.grant.account_id, hub__environment=self.grant.environment, hub__kind="hub"
+            miner=OuterRef("pk"), hub__in=_entities().filter(self._own("hub")).values("pk")
         )
-        if self.grant.reaches_all("hub", self.action):
-            return served.values("miner")
-        named = _any_of([*self._named("hub", of="hub__"), *self._named("miner", of="miner__")])
-        return None if named is None else served.filter(named).values("miner")
+        return own | Q(Exists(served))
 
-    def _named(self, kind: str, *, of: str = "") -> list[Q]:
-        """How one of ``kind`` is reached other than by "all": picked by hand, or mining on a pool that is reached."""
+    def _groups(self, kind: str) -> QuerySet[Any] | None:
+        """The hubs or pools that are reached, which reach down; None if none can be."""
+        own = _entities().filter(self._own(kind))
+        if self._reaches_all(kind):
+            return own
         ways = []
         picked = self.grant.picked(kind, self.action)
         if picked is not None:
-            ways.append(Q(**{f"{of}pk__in": picked}))
-        if kind != "pool":
-            ways.extend(Q(**{f"{of}pool__in": _entities().filter(pools).values("pk")}) for pools in self.own("pool"))
-        return ways
+            ways.append(Q(pk__in=picked.entities().values(picked.id_at)))
+        pools = self._groups("pool") if kind == "hub" else None
+        if pools is not None:
+            ways.append(Q(pool__in=pools.values("pk")))
+        return own.filter(reduce(or_, ways)) if ways else None
 
 
 def _entities() -> ScopedQuerySet:
     from entities.models import Entity
 
     return Entity.objects.all()
-
-
-def _any_of(conditions: Iterable[Q]) -> Q | None:
-    """The conditions joined by OR; None where there are none."""
-    listed = list(conditions)
-    return reduce(or_, listed) if listed else None

@@ -8,9 +8,11 @@ import sys
 
 import pytest
 
-from bench import database
+from bench import database, scale
+from bench.asked import read_plan
 from bench.driver import Slice
 from bench.hot_path import ROWS, TARGETS, Row
+from bench.scale import judge
 
 TINY = [
     "--database",
@@ -78,3 +80,39 @@ def test_a_database_that_is_not_for_this_is_never_dropped():
         database.fresh_database("postgres://postgres@127.0.0.1:5432/pithead"),
     ):
         pass
+
+
+# Scale
+
+
+def plan(node: str, *inner: dict[str, object], rows: int = 1, **more: object) -> dict[str, object]:
+    blocks = {"Shared Hit Blocks": 1, "Shared Read Blocks": 0}
+    return {"Node Type": node, "Actual Rows": rows, "Actual Loops": 1, "Plans": list(inner), **blocks, **more}
+
+
+def test_a_plan_tells_what_it_read_sorted_and_walked_from_end_to_end():
+    removed = {"Rows Removed by Filter": 200}
+    big, little = (plan("Seq Scan", rows=50, **{"Relation Name": name}, **removed) for name in ("big", "little"))
+    read = read_plan(plan("Limit", plan("Incremental Sort", plan("Append", big, little, rows=100))), {"big"})
+    assert read["nodes"] == ["Limit", "Incremental Sort", "Append", "Seq Scan big", "Seq Scan little"]
+    assert (read["read"], read["sorted"], read["seq_scans"]) == (250, 100, ["big"])
+
+
+@pytest.mark.parametrize(
+    ("request_name", "large", "plans", "fails"),
+    [
+        ("first page", 0.019, [], []),
+        ("first page", 0.021, [], ["2.1 times as long"]),
+        ("first page", 0.01, [{"sorted": 2001, "seq_scans": []}], ["sorts 2,001 rows"]),
+        ("first page", 0.01, [{"sorted": 0, "seq_scans": ["big"]}], ["Seq Scan of big"]),
+        ("pool stats", 0.021, [{"sorted": 2001, "seq_scans": ["big"]}], []),
+    ],
+)
+def test_a_request_fails_by_its_ratio_and_by_its_plans(request_name, large, plans, fails):
+    plans = [{"read": 0, "nodes": [], **plan} for plan in plans]
+    assert judge("all", request_name, ([0.01] * 3, [large] * 3), plans)["fails"] == fails
+
+
+def test_the_scale_commands_databases_are_named_by_size_and_purpose():
+    url = scale.database_url("postgres://server:5432", scale.Size(1, 2, 3, 4, 5))
+    assert url == "postgres://server:5432/pithead_scale_1_2_3_4_5_bench"

@@ -211,7 +211,10 @@ class Migration(migrations.Migration):
                 (
                     "entity",
                     models.ForeignKey(
-                        null=True, on_delete=django.db.models.deletion.CASCADE, related_name="+", to="entities.entity"
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="scope_rows",
+                        to="entities.entity",
                     ),
                 ),
                 (

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar, NoReturn, cast
@@ -25,10 +26,9 @@ from accounts.audit import Actor
 from accounts.client_ip import client_ip
 from entities.api.filters import ListFilters
 from entities.api.pagination import PAGE_PARAMETERS, KeysetPagination
+from entities.cuts import Cut as Cut
 from entities.models import Entity
 from entities.scoping import Grant, ScopedQuerySet
-
-Cut = Callable[[ScopedQuerySet], QuerySet[Any]]
 
 #: What it takes to know that an entity is there.
 SEE = "entities:read"
@@ -185,12 +185,12 @@ class ListView(EntityView):
         sign, last = "-" if chosen.startswith("-") else "", self.ordering[-1].removeprefix("-")
         return (chosen,) if chosen == sign + last else (chosen, sign + last)
 
-    def cut(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """The page out of ``rows``, before anything gathers the rest."""
-        return self.paginator.cut(self.filters.filter_queryset(rows))
+    def cut(self, **also: Any) -> Cut:
+        """The page, with its filters and those of ``also``, for `reached` to push down."""
+        return replace(self.paginator.cut, narrow=lambda rows: self.filters.filter_queryset(rows.filter(**also)))
 
     def get_rows(self) -> QuerySet[Any]:
-        return self.get_queryset(cut=self.cut)
+        return self.get_queryset(cut=self.cut())
 
 
 class DetailView(EntityView):

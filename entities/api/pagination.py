@@ -8,11 +8,13 @@ from typing import Any
 
 from django.core import signing
 from django.core.exceptions import ValidationError as InvalidValue
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, QuerySet
 from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
+
+from entities.cuts import Cut
 
 PAGE_PARAMETERS = ("cursor", "limit")
 
@@ -40,13 +42,9 @@ class KeysetPagination(BasePagination):
         filters = sorted((name, value) for name, value in request.query_params.items() if name not in PAGE_PARAMETERS)
         self.signer = signing.Signer(salt=repr((request.path, filters, ordering)), sep=".")
         cursor = request.query_params.get("cursor")
-        self.after = None if cursor is None else _read_cursor(self.signer, cursor, model, ordering)
-
-    def cut(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """The page's rows, and one more if there is one."""
-        if self.after is not None:
-            queryset = queryset.filter(_beyond(self.ordering, self.after))
-        return queryset.order_by(*self.ordering)[: self.limit + 1]
+        after = None if cursor is None else _read_cursor(self.signer, cursor, model, ordering)
+        #: The page's rows, and one more if there is one.
+        self.cut = Cut(tuple(ordering), after, self.limit + 1)
 
     def fetch(self, queryset: QuerySet[Any]) -> list[Any]:
         rows = list(self.cut(queryset))
@@ -88,16 +86,6 @@ def _read_cursor(signer: signing.Signer, cursor: str, model: type[Model], orderi
     except (signing.BadSignature, InvalidValue):
         message = "Not a cursor of this list. Take “page.next” of its last page, and keep the other parameters."
         raise ValidationError({"cursor": [message]}) from None
-
-
-def _beyond(ordering: Sequence[str], values: Sequence[Any]) -> Q:
-    """Rows after ``values`` in ``ordering``, so written that an index on its columns is walked from there."""
-    column, value = ordering[0], values[0]
-    name, side = column.removeprefix("-"), "lt" if column.startswith("-") else "gt"
-    after = Q(**{f"{name}__{side}": value})
-    if len(ordering) == 1:
-        return after
-    return Q(**{f"{name}__{side}e": value}) & (after | _beyond(ordering[1:], values[1:]))
 
 
 def _as_text(row: Model, column: str) -> str:

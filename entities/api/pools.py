@@ -45,7 +45,7 @@ class PoolView(EntityView):
     entity = Pool
 
     def reached_on(self, pool: Any, kind: type[Entity]) -> ScopedQuerySet:
-        return self.reached(kind, cut=lambda rows: rows.filter(pool=pool)).filter(pool=pool)
+        return self.reached(kind).filter(pool=pool)
 
 
 class PoolStats(PoolView, StatsView):
@@ -80,7 +80,7 @@ class PoolCharts(PoolView):
         miners = self.reached_on(pool, Miner).values("pk")
         samples = HashrateSample.objects.filter(miner__in=miners, at__gte=period.starts_at(self.now), at__lte=self.now)
         return [
-            {"timestamp": at, "hashrate": round(accepted), "rejectrate": rejected / (accepted + rejected or 1)}
+            {"timestamp": at, "hashrate": round(accepted), "rejectrate": round(rejected)}
             for at, accepted, rejected in (samples.sum_by_hour() if period.step == "PT1H" else samples.sum_by_day())
         ]
 
@@ -96,7 +96,7 @@ class PoolHubs(ListView):
 
     def get_rows(self) -> QuerySet[Any]:
         pool = self.get_object()
-        return with_client_count(self.reached(Hub, cut=lambda rows: self.cut(rows.filter(pool=pool))).filter(pool=pool))
+        return with_client_count(self.reached(Hub, cut=self.cut(pool=pool)).filter(pool=pool))
 
 
 class PoolMiners(ListView):
@@ -110,4 +110,4 @@ class PoolMiners(ListView):
 
     def get_rows(self) -> QuerySet[Any]:
         pool = self.get_object()
-        return self.reached(Miner, cut=lambda rows: self.cut(rows.filter(pool=pool))).filter(pool=pool)
+        return self.reached(Miner, cut=self.cut(pool=pool)).filter(pool=pool)

@@ -392,7 +392,15 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="entity",
-            index=models.Index(fields=["pool", "kind", "id"], name="entity_on_pool"),
+            index=models.Index(fields=["pool", "account", "environment", "kind", "id"], name="entity_on_pool"),
+        ),
+        migrations.AddIndex(
+            model_name="entity",
+            index=models.Index(fields=["account", "environment", "kind", "created_at", "id"], name="entity_made"),
+        ),
+        migrations.AddIndex(
+            model_name="entity",
+            index=models.Index(fields=["environment", "kind", "name", "id"], name="entity_named"),
         ),
         migrations.AddConstraint(
             model_name="entity",

@@ -100,7 +100,7 @@ def by_the_orm(row: ApiKeySecret) -> Grant:
         role=key.role.name if key.role else "",
         permissions=frozenset(name for name, permission in PERMISSIONS.items() if level in permission.levels),
         all_scopes=frozenset((scope.action, scope.kind) for scope in scopes if scope.entity_id is None),
-        has_picked=any(scope.entity_id is not None for scope in scopes),
+        picked_kinds=frozenset(scope.kind for scope in scopes if scope.entity_id is not None),
         allowed_networks=tuple(ip_network(text) for text in key.allowed_cidrs),
         expires_at=key.expires_at,
         secret_retires_at=row.retires_at,
@@ -217,6 +217,9 @@ def test_hand_picked_entities_are_reached_by_kind_and_action(account, issue_key)
     miner, other = MinerFactory(account=account), MinerFactory(account=account)
     key, _ = issue_key("viewer", [f"read:miners/{miner.pk}", f"*:miners/{other.pk}"])
     grant = load_grant(key.secrets.get().selector).grant
-    reached = {action: {row["entity"] for row in grant.picked("miner", action)} for action in ("read", "write")}
-    assert reached == {"read": {miner.pk, other.pk}, "write": {other.pk}}
-    assert list(grant.picked("hub", "read")) == []
+    reached = {action: set(grant.picked("miner", action).entities()) for action in ("read", "write")}
+    assert {action: {entity.pk for entity in entities} for action, entities in reached.items()} == {
+        "read": {miner.pk, other.pk},
+        "write": {other.pk},
+    }
+    assert grant.picked("hub", "read") is None
