@@ -5,7 +5,7 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
@@ -212,6 +212,7 @@ class TestPages(TestCase):
 
     moments = st.lists(st.tuples(st.integers(0, 3), st.sampled_from([0, 0, 1, 23])), max_size=8)
 
+    @settings(deadline=None, max_examples=50)
     @given(moments, st.lists(st.integers(0, 3), max_size=6), st.integers(1, 5))
     def test_pages_are_the_sorted_whole_in_pieces(self, paid, earned, limit):
         miner = MinerFactory()
