@@ -58,7 +58,7 @@ class ChartsSerializer(serializers.Serializer[Any]):
     period = serializers.ChoiceField(list(PERIODS))
     step = serializers.ChoiceField(["PT1H", "P1D"], help_text="How long each point's step is.")
     data = serializers.DictField(  # type: ignore[assignment]
-        child=ChartSerializer(), help_text="By the miner's ID."
+        child=ChartSerializer(), help_text="By the ID of the miner or pool."
     )
 
 
@@ -114,6 +114,10 @@ def read_samples(
     rows = HashrateSample.objects.filter(miner__in=ids, at__gte=period.starts_at(now), at__lte=now)
     samples: defaultdict[UUID, list[dict[str, int]]] = defaultdict(list)
     for miner, at, hashrate, rejected in rows.by_hour() if period.step == "PT1H" else rows.by_day():
-        point = {"timestamp": int(at.timestamp()), "hashrate": round(hashrate), "rejectrate": round(rejected)}
-        samples[miner].append(point)
+        samples[miner].append(as_point(at, hashrate, rejected))
     return samples
+
+
+def as_point(at: datetime, hashrate: float, rejected: float) -> dict[str, int]:
+    """A step that begins at ``at``; rates in hashes per second."""
+    return {"timestamp": int(at.timestamp()), "hashrate": round(hashrate), "rejectrate": round(rejected)}

@@ -184,23 +184,3 @@ class PoolSerializer(serializers.ModelSerializer[Entity]):
         model = Pool
         fields = ["id", "name", "environment", "created_at"]
         read_only_fields = fields
-
-
-class PoolChartPointSerializer(serializers.Serializer[Any]):
-    timestamp = serializers.DateTimeField(help_text="Start of the hour, or of the day.")
-    hashrate = serializers.IntegerField(
-        help_text="Hashes per second, accepted, of all its miners that the key reaches."
-    )
-    rejectrate = serializers.FloatField(help_text="Share of the hashrate that was rejected, 0 to 1.")
-
-
-class PoolChartSerializer(serializers.Serializer[Any]):
-    points = PoolChartPointSerializer(many=True, help_text="Newest first.")
-
-
-class PoolChartsSerializer(serializers.Serializer[Any]):
-    period = serializers.CharField(help_text="ISO 8601.")
-    step = serializers.CharField(help_text="ISO 8601: from one point to the next.")
-    data = serializers.DictField(  # type: ignore[assignment]
-        child=PoolChartSerializer(), help_text="By the pool’s ID."
-    )

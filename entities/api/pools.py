@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
-from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entities.api.base import DetailView, EntityView, ListView
-from entities.api.charts import DEFAULT_PERIOD, PERIODS, Period
+from entities.api.charts import ChartsSerializer, as_point, choose_period
 from entities.api.filters import PoolFilters
-from entities.api.hub_serializers import PoolChartsSerializer, PoolSerializer
+from entities.api.hub_serializers import PoolSerializer
 from entities.api.hubs import HubList, with_client_count
 from entities.api.miners import MinerList
 from entities.api.stats import StatsView, summarize_work
@@ -65,24 +64,16 @@ class PoolCharts(PoolView):
 
     permission = "hashrate:read"
     parameters = ("period",)
-    serializer_class = PoolChartsSerializer
+    serializer_class = ChartsSerializer
 
     def get(self, request: Request, environment: str, entity_id: str) -> Response:
         pool = self.get_object()
-        name = request.query_params.get("period", DEFAULT_PERIOD)
-        if name not in PERIODS:
-            raise ValidationError({"period": [f"Give one of {', '.join(PERIODS)}."]})
-        points = self.read_points(pool, PERIODS[name])
-        chart = {"period": name, "step": PERIODS[name].step, "data": {str(pool.pk): {"points": points}}}
-        return Response(self.get_serializer(chart).data)
-
-    def read_points(self, pool: Any, period: Period) -> list[dict[str, Any]]:
+        name, period = choose_period(request.query_params)
         miners = self.reached_on(pool, Miner).values("pk")
         samples = HashrateSample.objects.filter(miner__in=miners, at__gte=period.starts_at(self.now), at__lte=self.now)
-        return [
-            {"timestamp": at, "hashrate": round(accepted), "rejectrate": round(rejected)}
-            for at, accepted, rejected in (samples.sum_by_hour() if period.step == "PT1H" else samples.sum_by_day())
-        ]
+        sums = samples.sum_by_hour() if period.step == "PT1H" else samples.sum_by_day()
+        points = [as_point(*row) for row in sums]
+        return Response({"period": name, "step": period.step, "data": {str(pool.pk): {"points": points}}})
 
 
 class PoolHubs(ListView):
