@@ -27,6 +27,7 @@ class WhoAmI(APIView):
                 "name": grant.name,
                 "environment": grant.environment,
                 "access_level": grant.access_level,
+                "role": grant.role or None,
                 "permissions": sorted(grant.permissions),
                 "scopes": [str(scope) for scope in scopes],
                 "allowed_cidrs": [str(network) for network in grant.allowed_networks],

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-
-from accounts.access_levels import LEVEL_PERMISSIONS, AccessLevel
 
 #: (permission, what it shows), in the order of the sentences.
 _SEES = [
@@ -26,6 +24,12 @@ _CHANGES = [
     ("clients:write", "hub clients"),
     ("settings:write", "settings"),
 ]
+#: What no access level holds: said where a custom role does.
+_MORE = [
+    ("keys:read", "See API keys"),
+    ("keys:write", "Create and change API keys"),
+    ("ingest:write", "Send in the data of the whole pool"),
+]
 
 
 @dataclass(frozen=True)
@@ -36,22 +40,27 @@ class Sentence:
     text: str
 
 
-def abilities(level: str) -> list[Sentence]:
-    """What the access level lets a key do, and what it does not."""
-    if level not in {known.value for known in AccessLevel}:
-        return []
-    held = LEVEL_PERMISSIONS[AccessLevel(level)]
-    sees = [words for name, words in _SEES if name in held]
+def abilities(held: Collection[str]) -> list[Sentence]:
+    """What permissions let a key do, and what they do not."""
     blind = [words for name, words in _SEES if name not in held]
-    changes = [words for name, words in _CHANGES if name in held]
-    sentences = [Sentence("can", f"See {join(sees)}")]
-    if changes:
-        sentences.append(Sentence("can", f"Change {join(changes)}"))
+    sentences = [Sentence("can", text) for text in _doings(held)]
     if blind:
         sentences.append(Sentence("cannot", f"Cannot see {join(blind, 'or')}"))
-    if not changes:
+    if all(name.endswith(":read") for name in held):
         sentences.append(Sentence("cannot", "Cannot change anything"))
     return sentences
+
+
+def in_words(held: Collection[str]) -> str:
+    """The same in a line, for a list: ``See names, accruals and payouts. Change workers.``"""
+    return " ".join(f"{text}." for text in _doings(held))
+
+
+def _doings(held: Collection[str]) -> list[str]:
+    sees = [words for name, words in _SEES if name in held]
+    changes = [words for name, words in _CHANGES if name in held]
+    more = [words for name, words in _MORE if name in held]
+    return [*([f"See {join(sees)}"] if sees else []), *([f"Change {join(changes)}"] if changes else []), *more]
 
 
 def join(words: Sequence[str], last: str = "and") -> str:
