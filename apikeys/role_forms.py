@@ -7,8 +7,8 @@ from typing import Any
 
 from django import forms
 
-from accounts import access, audit
-from accounts.access_levels import AUTOMATION_PERMISSIONS, PERMISSIONS, STAFF_PERMISSIONS, Action, Permission
+from accounts import audit
+from accounts.access_levels import AUTOMATION_PERMISSIONS, PERMISSIONS, Action, Permission
 from accounts.forms import StepUpForm
 from accounts.models import Account, Membership
 from apikeys import roles
@@ -115,18 +115,12 @@ class RoleForm(StepUpForm):
         """Why ``permission`` can't be given here; "" when it can."""
         if permission in AUTOMATION_PERMISSIONS and not self.account.key_automation:
             return "Only where the account allows keys to manage keys. The pool’s staff can switch that on."
-        if self.giver is None or permission in access.givable(self.giver):
-            return ""
-        if permission in AUTOMATION_PERMISSIONS:
-            return "Only an owner gives this."
-        if permission in STAFF_PERMISSIONS:
-            return "Only the pool’s staff give this."
-        return f"More than your own level, {self.giver.get_access_level_display()}."
+        return roles.why_beyond([permission], self.giver)
 
     @property
     def ticked(self) -> list[str]:
-        """The permissions that are chosen now, typed or initial."""
-        return self["permissions"].value() or []
+        """The permissions that are chosen now, typed or initial; what is none is left out here and refused by clean()."""
+        return [name for name in self["permissions"].value() or [] if name in PERMISSIONS]
 
     @property
     def groups(self) -> list[Group]:

@@ -6,7 +6,7 @@ proof of exactly its own action.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 
 from accounts import access, audit
-from accounts.access_levels import AUTOMATION_PERMISSIONS, CUSTOM, PERMISSIONS, AccessLevel
+from accounts.access_levels import AUTOMATION_PERMISSIONS, CUSTOM, PERMISSIONS, STAFF_PERMISSIONS, AccessLevel
 from accounts.models import Account, KeyPermission, Membership
 from apikeys.lifecycle import Refused, check_ceiling, check_name, lock_account
 from apikeys.models import Role
@@ -153,11 +153,16 @@ def of_account(account: Account) -> QuerySet[Role]:
     return Role.objects.filter(account=account).annotate(in_use=in_use, used=Count("keys"))
 
 
-def why_beyond(role: Role, giver: Membership | None) -> str:
-    """Why ``giver`` can't edit ``role``, whatever its keys; "" when they can. None: nothing caps them."""
-    if giver is None or access.givable(giver).issuperset(role.permissions):
+def why_beyond(permissions: Collection[str], giver: Membership | None) -> str:
+    """Why ``giver`` can't give ``permissions``; "" when they can. None: nothing caps them."""
+    beyond = frozenset(permissions) - access.givable(giver) if giver is not None else frozenset()
+    if giver is None or not beyond:
         return ""
-    return f"It gives more than your own level, {giver.get_access_level_display()}."
+    if beyond & STAFF_PERMISSIONS:
+        return "Only the pool’s staff give this."
+    if beyond <= AUTOMATION_PERMISSIONS:
+        return "Only an owner lets keys manage keys."
+    return f"More than your own level, {giver.get_access_level_display()}."
 
 
 def why_fixed(account: Account, in_use: int) -> str:

@@ -71,11 +71,16 @@ class RoleFilter(admin.SimpleListFilter):
     parameter_name = "role"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        role = self._role()
-        return [(str(role.pk), f"{role} of {role.account}")] if role else []
+        value, role = self.value(), self._role()
+        if not value:
+            return []
+        return [(value, f"{role} of {role.account}" if role else "Unknown")]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        return queryset.filter(role=self._role()) if self.value() else queryset
+        if not self.value():
+            return queryset
+        role = self._role()
+        return queryset.filter(role=role) if role else queryset.none()
 
     def _role(self) -> Role | None:
         try:

@@ -10,7 +10,6 @@ from django.http import QueryDict
 from django.utils import timezone
 
 from accounts import audit
-from accounts.access import givable
 from accounts.access_levels import AccessLevel
 from accounts.environments import Environment
 from accounts.forms import StepUpForm
@@ -143,8 +142,7 @@ class CreateKeyForm(PreviewedForm, StepUpForm):
             {
                 "card": card,
                 "checked": self.value("access_level") == card.value,
-                "above_own": not card.permissions <= givable(self.membership),
-                "own": self.membership.get_access_level_display(),
+                "above_own": roles.why_beyond(card.permissions, self.membership),
             }
             for card in self.cards.values()
         ]

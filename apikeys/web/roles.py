@@ -72,7 +72,7 @@ def clone(request: HttpRequest, slug: str, role_id: UUID) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit(request: HttpRequest, slug: str, role_id: UUID) -> HttpResponse:
     membership, role = _find(request, slug, role_id)
-    if reason := roles.why_beyond(role, membership):
+    if reason := roles.why_beyond(role.permissions, membership):
         messages.error(request, f"“{role}” can’t be edited by you. {reason}")
         return redirect("web:role-list", slug)
     form = _form(request, membership, role=role)
@@ -161,7 +161,7 @@ def _row(membership: Membership, role: Role) -> Row:
         in_use=in_use,
         revoked=used - in_use,
         keys_query=urlencode({"status": "all", "level": roles.name_level(role)}),
-        not_edited=roles.why_beyond(role, membership),
+        not_edited=roles.why_beyond(role.permissions, membership),
         fixed=roles.why_fixed(membership.account, in_use),
         kept=roles.why_kept(used),
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from accounts.access_levels import PERMISSIONS, Action
+
 #: (permission, what it shows), in the order of the sentences.
 _SEES = [
     ("entities:read", "names"),
@@ -26,9 +28,9 @@ _CHANGES = [
 ]
 #: What no access level holds: said where a custom role does.
 _MORE = [
-    ("keys:read", "See API keys"),
-    ("keys:write", "Create and change API keys"),
-    ("ingest:write", "Send in the data of the whole pool"),
+    ("keys:read", ("See", "API keys")),
+    ("keys:write", ("Make", "and change API keys")),
+    ("ingest:write", ("Send", "in the data of the whole pool")),
 ]
 
 
@@ -43,24 +45,31 @@ class Sentence:
 def abilities(held: Collection[str]) -> list[Sentence]:
     """What permissions let a key do, and what they do not."""
     blind = [words for name, words in _SEES if name not in held]
-    sentences = [Sentence("can", text) for text in _doings(held)]
+    sentences = [Sentence("can", f"{verb} {what}") for verb, what in _doings(held)]
     if blind:
         sentences.append(Sentence("cannot", f"Cannot see {join(blind, 'or')}"))
-    if all(name.endswith(":read") for name in held):
+    if not _changes(held):
         sentences.append(Sentence("cannot", "Cannot change anything"))
     return sentences
 
 
 def in_words(held: Collection[str]) -> str:
-    """The same in a line, for a list: ``See names, accruals and payouts. Change workers.``"""
-    return " ".join(f"{text}." for text in _doings(held))
+    """What a key can do, in the words of the access levels: ``Sees names and accruals. Changes workers.``"""
+    doings = [f"{verb}s {what}" for verb, what in _doings(held)]
+    if not _changes(held):
+        doings.append("Changes nothing")
+    return " ".join(f"{text}." for text in doings)
 
 
-def _doings(held: Collection[str]) -> list[str]:
+def _doings(held: Collection[str]) -> list[tuple[str, str]]:
     sees = [words for name, words in _SEES if name in held]
     changes = [words for name, words in _CHANGES if name in held]
     more = [words for name, words in _MORE if name in held]
-    return [*([f"See {join(sees)}"] if sees else []), *([f"Change {join(changes)}"] if changes else []), *more]
+    return [*([("See", join(sees))] if sees else []), *([("Change", join(changes))] if changes else []), *more]
+
+
+def _changes(held: Collection[str]) -> bool:
+    return any(PERMISSIONS[name].action is not Action.READ for name in held if name != "keys:read")
 
 
 def join(words: Sequence[str], last: str = "and") -> str:

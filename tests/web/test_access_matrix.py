@@ -6,8 +6,6 @@ import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from apikeys import roles
-from tests.conftest import COMMAND
 from tests.factories import MembershipFactory, UserFactory
 from tests.people import enrol, sign_in
 
@@ -83,8 +81,8 @@ def clients(account, other_account, owner, outsider):
 
 
 @pytest.fixture
-def unused_role(account):
-    return roles.create(account, actor=COMMAND, name="Payout watch", permissions=["payouts:read"])
+def unused_role(make_role):
+    return make_role("payouts:read")
 
 
 def address(route, key, role):
