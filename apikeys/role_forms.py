@@ -119,7 +119,7 @@ class RoleForm(StepUpForm):
 
     @property
     def ticked(self) -> list[str]:
-        """The permissions that are chosen now, typed or initial; what is none is left out here and refused by clean()."""
+        """The permissions that are chosen now, typed or initial; what is none is left out, and refused by clean()."""
         return [name for name in self["permissions"].value() or [] if name in PERMISSIONS]
 
     @property
