@@ -69,7 +69,8 @@ def _doings(held: Collection[str]) -> list[tuple[str, str]]:
 
 
 def _changes(held: Collection[str]) -> bool:
-    return any(PERMISSIONS[name].action is not Action.READ for name in held if name != "keys:read")
+    reads = {row.name for row in PERMISSIONS.values() if row.action is Action.READ} | {"keys:read"}
+    return bool(set(held) - reads)
 
 
 def join(words: Sequence[str], last: str = "and") -> str:
