@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -106,6 +107,6 @@ LEVEL_DESCRIPTIONS: dict[AccessLevel, LevelDescription] = {
 }
 
 
-def is_within(level: str, ceiling: str) -> bool:
-    """Tell whether every permission of ``level`` is one of ``ceiling``'s too: nobody grants more than they have."""
-    return LEVEL_PERMISSIONS[AccessLevel(level)] <= LEVEL_PERMISSIONS[AccessLevel(ceiling)]
+def permissions_of(access_level: str, of_role: Collection[str] = ()) -> frozenset[str]:
+    """Return what an access level holds; ``of_role`` is what the custom role holds, where it is one."""
+    return frozenset(of_role) if access_level == CUSTOM else LEVEL_PERMISSIONS[AccessLevel(access_level)]

@@ -61,6 +61,7 @@ class AccountAdmin(StaffModelAdmin):
     fieldsets = [
         (None, {"fields": ["name", "slug"]}),
         ("Limits of its API keys", {"fields": ["max_active_keys", "max_lifetime_days"]}),
+        ("Policy of its API keys", {"fields": ["keys_editable", "key_automation"]}),
     ]
     inlines = [MembershipInline]
 

@@ -20,10 +20,10 @@ from django.utils import timezone
 
 from accounts import access, access_levels, audit
 from accounts.environments import Environment
-from accounts.models import Account, KeyPermission
+from accounts.models import Account, KeyPermission, Membership
 from apikeys import key_format, signing
 from apikeys import scopes as scope_rules
-from apikeys.models import ApiKey, ApiKeySecret, KeyScope
+from apikeys.models import ApiKey, ApiKeySecret, KeyScope, Role
 from apikeys.scopes import Scope
 
 ISSUE, REVOKE, ENABLE, REGENERATE = "key.issue", "key.revoke", "key.enable", "key.regenerate"
@@ -62,18 +62,21 @@ def issue(
     environment: str,
     access_level: str,
     scopes: Iterable[Scope],
+    role: Role | None = None,
     expires_at: datetime | None = None,
     allowed_cidrs: Sequence[str] = (),
     idempotency_key: str | None = None,
 ) -> tuple[ApiKey, str]:
     """Make a key and return it beside its secret, which exists nowhere else from then on.
 
+    ``role`` is the account's custom role where ``access_level`` is "custom", and None where it is one of the four.
+
     Raises Refused, scopes.InvalidScope, AlreadyIssued, signing.NotBootstrapped, StepUpMissing.
     """
     actor.require_step_up(ISSUE)
     with transaction.atomic():
         # The account's row orders parallel issues: limits hold, and one idempotency key makes one key.
-        account = _lock_account(account.pk)
+        account = lock_account(account.pk)
         _require(actor, account, KeyPermission.CREATE)
         if idempotency_key:
             earlier = ApiKey.objects.filter(account=account, idempotency_key=idempotency_key).first()
@@ -86,6 +89,7 @@ def issue(
             environment=environment,
             access_level=access_level,
             scopes=scopes,
+            role=role,
             expires_at=expires_at,
             allowed_cidrs=allowed_cidrs,
         )
@@ -94,6 +98,7 @@ def issue(
             environment=environment,
             name=new.name,
             access_level=access_level,
+            role=role,
             allowed_cidrs=new.allowed_cidrs,
             expires_at=expires_at,
             created_by=actor.user,
@@ -112,6 +117,7 @@ def issue(
             target=key,
             environment=environment,
             access_level=access_level,
+            **({"role": role.name} if role else {}),
             scopes=[str(row) for row in new.scopes[:50]],
             scope_count=len(new.scopes),
             expires_at=expires_at.isoformat() if expires_at else None,
@@ -137,6 +143,7 @@ def check_new(
     environment: str,
     access_level: str,
     scopes: Iterable[Scope],
+    role: Role | None = None,
     expires_at: datetime | None = None,
     allowed_cidrs: Sequence[str] = (),
 ) -> NewKey:
@@ -144,13 +151,11 @@ def check_new(
 
     Raises Refused, scopes.InvalidScope.
     """
-    ceiling = _require(actor, account, KeyPermission.CREATE)
-    name = _check_name(name)
+    giver = _require(actor, account, KeyPermission.CREATE)
+    name = check_name(name)
     if environment not in Environment.values:
         raise Refused("Choose an environment.", "environment")
-    if access_level not in {level.value for level in access_levels.AccessLevel}:
-        raise Refused("Choose an access level.", "access_level")
-    _check_ceiling(access_level, ceiling)
+    check_ceiling(_check_level(account, access_level, role), giver, "access_level")
     _check_lifetime(account, expires_at)
     _check_key_count(account)
     return NewKey(
@@ -169,9 +174,9 @@ def regenerate(key: ApiKey, *, actor: audit.Actor) -> str:
     actor.require_step_up(REGENERATE)
     with transaction.atomic():
         key = _lock(key)
-        ceiling = _require(actor, key.account, KeyPermission.UPDATE)
+        giver = _require(actor, key.account, KeyPermission.UPDATE)
         _require_not_revoked(key)
-        _check_ceiling(key.access_level, ceiling)
+        check_ceiling(key.permissions, giver, "access_level")
         now = timezone.now()
         key.secrets.filter(Q(retires_at=None) | Q(retires_at__gt=now)).update(retires_at=now)
         secret = _add_secret(key)
@@ -202,7 +207,7 @@ def enable(key: ApiKey, *, actor: audit.Actor) -> ApiKey:
     """
     actor.require_step_up(ENABLE)
     with transaction.atomic():
-        account = _lock_account(key.account_id)  # before the key, so that the limit holds beside parallel issues
+        account = lock_account(key.account_id)  # before the key, so that the limit holds beside parallel issues
         key = _lock(key)
         _require(actor, key.account, KeyPermission.UPDATE)
         _require_not_revoked(key)
@@ -269,16 +274,17 @@ def normalize_cidrs(cidrs: Sequence[str]) -> list[str]:
     return result
 
 
-def _lock_account(pk: UUID) -> Account:
+def lock_account(pk: UUID) -> Account:
+    """Read the account, and hold it until the transaction ends: it orders what happens to its keys and roles."""
     # NO KEY UPDATE: rows that merely refer to the account, such as other keys' audit rows, needn't wait.
     return Account.objects.select_for_update(no_key=True).get(pk=pk)
 
 
 def _lock(key: ApiKey) -> ApiKey:
-    return ApiKey.objects.select_for_update(of=("self",)).select_related("account").get(pk=key.pk)
+    return ApiKey.objects.select_for_update(of=("self",)).select_related("account", "role").get(pk=key.pk)
 
 
-def _require(actor: audit.Actor, account: Account, permission: KeyPermission) -> str | None:
+def _require(actor: audit.Actor, account: Account, permission: KeyPermission) -> Membership | None:
     try:
         return access.require_right(actor, account, permission)
     except PermissionDenied as denied:
@@ -290,21 +296,38 @@ def _require_not_revoked(key: ApiKey) -> None:
         raise Refused("This key was revoked. A revoked key can't be changed; create a new one.")
 
 
-def _check_ceiling(access_level: str, ceiling: str | None) -> None:
-    if ceiling is not None and not access_levels.is_within(access_level, ceiling):
+def check_ceiling(permissions: frozenset[str], giver: Membership | None, field: str, noun: str = "key") -> None:
+    """Raise Refused if ``giver`` has not all ``permissions`` that a key or a role gives. None: nothing caps them."""
+    if giver is None:
+        return
+    if lacking := permissions - access.givable(giver):
         raise Refused(
-            f"Your own access level is {ceiling.capitalize()}: you can't give a key more than you have.",
-            "access_level",
+            f"Your own access level is {giver.get_access_level_display()}: you can't give a {noun} more than you have. "
+            f"You lack {', '.join(sorted(lacking))}.",
+            field,
         )
 
 
-def _check_name(name: str) -> str:
+def check_name(name: str, longest: int = 80, missing: str = "Give the key a name.") -> str:
+    """Return ``name`` in one line. Raises Refused when there is none, it is longer, or it doesn't print."""
     name = " ".join(name.split())
     if not name:
-        raise Refused("Give the key a name.", "name")
-    if len(name) > 80 or not name.isprintable():
-        raise Refused("At most 80 printable characters.", "name")
+        raise Refused(missing, "name")
+    if len(name) > longest or not name.isprintable():
+        raise Refused(f"At most {longest} printable characters.", "name")
     return name
+
+
+def _check_level(account: Account, access_level: str, role: Role | None) -> frozenset[str]:
+    """Return what the level gives. A role is read afresh: it may have been edited or deleted meanwhile."""
+    if access_level == access_levels.CUSTOM:
+        role = Role.objects.filter(account=account, pk=role.pk).first() if role else None
+        if role is None:
+            raise Refused("Choose a custom role of this account.", "access_level")
+        return frozenset(role.permissions)
+    if role is not None or access_level not in {level.value for level in access_levels.AccessLevel}:
+        raise Refused("Choose an access level.", "access_level")
+    return access_levels.permissions_of(access_level)
 
 
 def _check_lifetime(account: Account, expires_at: datetime | None) -> None:

@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
-from accounts.access_levels import CUSTOM
+from accounts.access_levels import CUSTOM, permissions_of
 from accounts.environments import Environment
 from accounts.models import ACCESS_LEVEL_CHOICES, Account, User
 from apikeys import key_format
@@ -77,8 +77,8 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         return self.not_revoked().filter(expires_at__lte=now or timezone.now())
 
     def for_display(self) -> ApiKeyQuerySet:
-        """With what a row of a list shows: account, secrets for the mask, scopes with their entities."""
-        return self.select_related("account").prefetch_related("secrets", "scopes__entity")
+        """With what a row of a list shows: account, role, secrets for the mask, scopes with their entities."""
+        return self.select_related("account", "role").prefetch_related("secrets", "scopes__entity")
 
 
 class ApiKey(models.Model):
@@ -129,6 +129,16 @@ class ApiKey(models.Model):
         if self.expires_at and timezone.now() >= self.expires_at:
             return "expired"
         return "disabled" if self.disabled_at else "active"
+
+    @property
+    def level_name(self) -> str:
+        """The custom role's name, or the access level's."""
+        return self.role.name if self.role else self.get_access_level_display()
+
+    @property
+    def permissions(self) -> frozenset[str]:
+        """What the access level or the custom role gives, whatever the account's policy holds back."""
+        return permissions_of(self.access_level, self.role.permissions if self.role else ())
 
     @property
     def masked(self) -> str:

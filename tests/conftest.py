@@ -12,8 +12,8 @@ from rest_framework.test import APIClient
 
 from accounts.audit import Actor
 from accounts.models import Account, User
-from apikeys import lifecycle, signing
-from apikeys.models import ApiKey
+from apikeys import lifecycle, roles, signing
+from apikeys.models import ApiKey, Role
 from apikeys.scopes import Scope
 from tests.factories import AccountFactory, MembershipFactory, UserFactory
 from tests.people import enrol, sign_in
@@ -94,6 +94,17 @@ def issue_key(account: Account) -> Callable[..., tuple[ApiKey, str]]:
         return lifecycle.issue(owner, access_level=level, scopes=[Scope.parse(text) for text in scopes], **fields)
 
     return issue
+
+
+@pytest.fixture
+def make_role(account: Account) -> Callable[..., Role]:
+    """Make a custom role: ``make_role("stats:read", "workers:write", name="Autotuner")``."""
+
+    def make(*permissions: str, name: str = "Billing export", **fields: Any) -> Role:
+        fields = {"actor": COMMAND, **fields}
+        return roles.create(fields.pop("account", account), name=name, permissions=permissions, **fields)
+
+    return make
 
 
 @pytest.fixture

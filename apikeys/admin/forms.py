@@ -21,14 +21,15 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 
-from accounts.access_levels import LEVEL_DESCRIPTIONS, AccessLevel
 from accounts.environments import Environment
 from accounts.forms import StepUpForm
 from accounts.models import Account
 from apikeys import lifecycle
 from apikeys import scopes as scope_rules
 from apikeys.models import ApiKey, KeyScope
+from apikeys.role_forms import DeleteRoleForm, RoleForm
 from apikeys.scopes import Scope
+from apikeys.web.level_cards import level_cards
 from entities.models import Entity, Kind
 
 MAX_DAYS = 3650
@@ -71,6 +72,17 @@ class RevokeForm(AdminStepUpForm):
         widget=AdminTextInputWidget,
         help_text="Optional. The account’s owners see it.",
     )
+
+
+class StaffRoleForm(RoleForm, AdminStepUpForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, giver=None, **kwargs)
+        for field in ("name", "description"):
+            self.fields[field].widget = AdminTextInputWidget({"autocomplete": "off"})
+
+
+class StaffDeleteRoleForm(DeleteRoleForm, AdminStepUpForm):
+    pass
 
 
 class ForgivingSelect(AutocompleteMixin):
@@ -125,10 +137,6 @@ class IssueForm(AdminStepUpForm):
         error_messages={"required": "Give the key a name."},
     )
     access_level = forms.ChoiceField(
-        choices=[
-            (level.value, f"{level.label}: {LEVEL_DESCRIPTIONS[level].does} {LEVEL_DESCRIPTIONS[level].limit}")
-            for level in AccessLevel
-        ],
         widget=forms.RadioSelect,
         error_messages={"required": "Choose an access level."},
     )
@@ -168,6 +176,10 @@ class IssueForm(AdminStepUpForm):
         super().__init__(*args, **kwargs)
         self.account = account
         self.environment = environment
+        self.cards = {card.value: card for card in level_cards(account)}
+        self.fields["access_level"].choices = [  # type: ignore[attr-defined]
+            (card.value, f"{card.label}: {card.does} {card.limit}".strip()) for card in self.cards.values()
+        ]
         self.nameable = scope_rules.nameable(account, environment)
         own = Entity.objects.of_account(account.pk, environment)
         kinds = set(own.order_by().values_list("kind", flat=True).distinct())
@@ -229,6 +241,11 @@ class IssueForm(AdminStepUpForm):
             # "All" covers the account's own, but not other accounts' miners that are clients of its hubs.
             if entity.kind not in data["everything"] or entity.account_id != self.account.pk:
                 yield Scope(KeyScope.Action.ANY, entity.kind, entity.pk)
+
+    def chosen_level(self) -> dict[str, Any]:
+        """The arguments of lifecycle.issue() that the choice of level or role means."""
+        card = self.cards[self.cleaned_data["access_level"]]
+        return {"access_level": card.level, "role": card.role}
 
     def expires_at(self) -> datetime | None:
         days = self.cleaned_data["expires_in_days"]

@@ -30,7 +30,7 @@ from accounts.templatetags.pithead import utc, utcdate
 from apikeys import lifecycle, scopes, signing
 from apikeys.admin.forms import ChooseAccountForm, EnableForm, IssueForm, RevokeForm, entity_label
 from apikeys.admin.pages import page_context, render_form
-from apikeys.models import ActiveKey, ApiKey, RevokedKey
+from apikeys.models import ActiveKey, ApiKey, RevokedKey, Role
 
 SHOWN_SCOPES = 200
 SHOWN_EVENTS = 50
@@ -64,6 +64,31 @@ class StatusFilter(admin.SimpleListFilter):
         return queryset
 
 
+class RoleFilter(admin.SimpleListFilter):
+    """The keys of one custom role, which its page links to. Shows itself only while it narrows the list."""
+
+    title = "custom role"
+    parameter_name = "role"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        value, role = self.value(), self._role()
+        if not value:
+            return []
+        return [(value, f"{role} of {role.account}" if role else "Unknown")]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        if not self.value():
+            return queryset
+        role = self._role()
+        return queryset.filter(role=role) if role else queryset.none()
+
+    def _role(self) -> Role | None:
+        try:
+            return Role.objects.select_related("account").filter(pk=UUID(self.value() or "")).first()
+        except ValueError:
+            return None
+
+
 class KeyAdmin(StaffModelAdmin):
     """What both sections share."""
 
@@ -75,7 +100,7 @@ class KeyAdmin(StaffModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         keys = super().get_queryset(request)
-        return keys.select_related("account").prefetch_related("secrets", "scopes")
+        return keys.select_related("account", "role").prefetch_related("secrets", "scopes")
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -104,7 +129,13 @@ class KeyAdmin(StaffModelAdmin):
 
     @admin.display(description="Access", ordering="access_level")
     def access(self, obj: ApiKey) -> SafeString:
-        return format_html('{} <span class="ph-under">{}</span>', obj.get_access_level_display(), _scope(obj))
+        return format_html('{} <span class="ph-under">{}</span>', obj.level_name, _scope(obj))
+
+    @admin.display(description="Access level")
+    def level(self, obj: ApiKey) -> SafeString | str:
+        if obj.role is None:
+            return obj.level_name
+        return format_html('<a href="{}">{}</a>', reverse("admin:apikeys_role_change", args=[obj.role.pk]), obj.role)
 
     @admin.display(description="Status")
     def status_badge(self, obj: ApiKey) -> SafeString:
@@ -148,7 +179,7 @@ class KeyAdmin(StaffModelAdmin):
 
 
 FACTS: Any = [
-    (None, {"fields": ["name", "account", "value", "public_id", "status_badge", "environment", "access_level"]}),
+    (None, {"fields": ["name", "account", "value", "public_id", "status_badge", "environment", "level"]}),
     ("Scope", {"fields": ["entities"]}),
     ("Restrictions", {"fields": ["expires_exactly", "addresses"]}),
     ("Secrets", {"fields": ["created_by_whom", "secret_list"]}),
@@ -159,7 +190,7 @@ HISTORY: Any = ("History", {"fields": ["history"]})
 @admin.register(ActiveKey)
 class ActiveKeyAdmin(KeyAdmin):
     list_display = ["name", "status_badge", "place", "key", "access", "created", "expires"]
-    list_filter = [StatusFilter, "access_level", "environment", AccountFilter]
+    list_filter = [StatusFilter, "access_level", RoleFilter, "environment", AccountFilter]
     fieldsets = [*FACTS, HISTORY]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -229,7 +260,7 @@ class ActiveKeyAdmin(KeyAdmin):
                     actor=Actor.from_request(request, via="admin", proof=form.proof),
                     name=form.cleaned_data["name"],
                     environment=environment,
-                    access_level=form.cleaned_data["access_level"],
+                    **form.chosen_level(),
                     scopes=form.cleaned_data["scopes"],
                     expires_at=form.expires_at(),
                     allowed_cidrs=form.cleaned_data["allowed_cidrs"],
@@ -364,7 +395,7 @@ class ActiveKeyAdmin(KeyAdmin):
 @admin.register(RevokedKey)
 class RevokedKeyAdmin(KeyAdmin):
     list_display = ["name", "place", "key", "access", "created", "revoked", "reason"]
-    list_filter = ["access_level", "environment", "revoke_reason", AccountFilter]
+    list_filter = ["access_level", RoleFilter, "environment", "revoke_reason", AccountFilter]
     ordering = ["-revoked_at"]
     fieldsets = [
         FACTS[0],

@@ -1,4 +1,4 @@
-"""The demo's keys: one at every access level, and one of another environment."""
+"""The demo's keys: one at every access level, one of another environment, and one with a custom role."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts import audit
-from accounts.access_levels import AccessLevel
+from accounts.access_levels import CUSTOM, AccessLevel
 from accounts.environments import Environment
 from accounts.models import Account
-from apikeys import lifecycle
-from apikeys.models import ApiKey
+from apikeys import lifecycle, roles
+from apikeys.models import ApiKey, Role
 from apikeys.scopes import Scope
 
 ACCOUNT = "northfold"
@@ -30,6 +30,11 @@ KEYS = [
     *(Wanted(f"Demo {level}", level) for level in AccessLevel),
     Wanted("Demo viewer, staging", AccessLevel.VIEWER, Environment.STAGING),
 ]
+
+ROLE = "Billing export"
+ROLE_DESCRIPTION = "Month-end export to the ERP: earnings and hub finances, no machines."
+ROLE_PERMISSIONS = ["entities:read", "accruals:read", "payouts:read", "hub-finance:read"]
+ROLE_KEY = "ERP export"
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,25 @@ def make_keys(actor: audit.Actor) -> list[SeededKey]:
     """
     account = Account.objects.get(slug=ACCOUNT)
     with transaction.atomic():
+        _make_role(account, actor)
         return [_make_key(account, wanted, actor) for wanted in KEYS]
+
+
+def _make_role(account: Account, actor: audit.Actor) -> None:
+    """Show what a custom role in use looks like. Nobody is to call with its key: its secret is kept by nobody."""
+    role = Role.objects.filter(account=account, name=ROLE).first() or roles.create(
+        account, actor=actor, name=ROLE, description=ROLE_DESCRIPTION, permissions=ROLE_PERMISSIONS
+    )
+    if not role.keys.filter(name=ROLE_KEY, revoked_at=None).exists():
+        lifecycle.issue(
+            account,
+            actor=actor,
+            name=ROLE_KEY,
+            environment=Environment.PRODUCTION,
+            access_level=CUSTOM,
+            role=role,
+            scopes=[Scope.parse(text) for text in SCOPES],
+        )
 
 
 def _make_key(account: Account, wanted: Wanted, actor: audit.Actor) -> SeededKey:

@@ -19,6 +19,7 @@ _DEEDS = {
     "key.disabled": ("ban", "Switched off"),
     "key.enabled": ("power", "Switched on"),
     "key.revoked": ("trash", "Revoked"),
+    "role.changed": ("adjustments", "Custom role changed"),
 }
 
 

@@ -16,10 +16,11 @@ from accounts.models import Account, KeyPermission, Membership, User
 from apikeys import lifecycle, scopes, signing
 from apikeys.models import ApiKey
 from apikeys.web.forms import CreateKeyForm, expiry, networks
+from apikeys.web.previewed import PREVIEW
 from apikeys.web.reveal import reveal
 from apikeys.web.summary import Sentence, abilities
 
-PREVIEW, ADD_ADDRESS = "preview", "add_my_address"
+ADD_ADDRESS = "add_my_address"
 
 
 @never_cache
@@ -88,7 +89,7 @@ def _context(request: HttpRequest, membership: Membership, form: CreateKeyForm) 
 
 def _summary(form: CreateKeyForm) -> list[Sentence]:
     """The form's current values in plain sentences."""
-    sentences = abilities(form.value("access_level"))
+    sentences = abilities(form.permissions) if form.permissions else []
     reach = []
     for picker in form.pickers:
         if picker.is_all:

@@ -6,18 +6,19 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from django import forms
-from django.forms.utils import ErrorDict
 from django.http import QueryDict
 from django.utils import timezone
 
 from accounts import audit
-from accounts.access_levels import LEVEL_DESCRIPTIONS, AccessLevel, is_within
+from accounts.access_levels import AccessLevel
 from accounts.environments import Environment
 from accounts.forms import StepUpForm
 from accounts.models import Membership
-from apikeys import lifecycle, scopes, signing
+from apikeys import lifecycle, roles, scopes, signing
 from apikeys.scopes import Scope
+from apikeys.web.level_cards import level_cards
 from apikeys.web.picker import EntityPicker
+from apikeys.web.previewed import PreviewedForm
 
 EXPIRY_PRESETS = (30, 90, 180)
 NO_EXPIRY = "none"
@@ -42,11 +43,10 @@ class RevokeForm(StepUpForm):
     note = forms.CharField(max_length=200, required=False)
 
 
-class CreateKeyForm(StepUpForm):
+class CreateKeyForm(PreviewedForm, StepUpForm):
     """Everything of a new key, and the code that approves it.
 
-    With ``preview`` the form shows what was typed and judges nothing: so the page follows the environment, a search
-    or an added address, with and without JavaScript.
+    The page follows the environment, a search or an added address as a preview.
     """
 
     step_up_action = lifecycle.ISSUE
@@ -59,7 +59,6 @@ class CreateKeyForm(StepUpForm):
     )
     environment = forms.ChoiceField(choices=Environment, initial=Environment.PRODUCTION, widget=forms.RadioSelect)
     access_level = forms.ChoiceField(
-        choices=[(level.value, level.label) for level in AccessLevel],
         initial=AccessLevel.VIEWER.value,
         widget=forms.RadioSelect,
         error_messages={"required": "Choose an access level."},
@@ -72,24 +71,19 @@ class CreateKeyForm(StepUpForm):
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "class": "mono", "autocomplete": "off"}),
     )
 
-    def __init__(self, *args: Any, membership: Membership, actor: audit.Actor, preview: bool = False, **kwargs: Any):
+    def __init__(self, *args: Any, membership: Membership, actor: audit.Actor, **kwargs: Any):
         super().__init__(*args, user=membership.user, **kwargs)
         self.membership = membership
         self.account = membership.account
         self.actor = actor
-        self.preview = preview
+        self.cards = {card.value: card for card in level_cards(self.account)}
+        access_level = cast(forms.ChoiceField, self.fields["access_level"])
+        access_level.choices = [(card.value, card.label) for card in self.cards.values()]
         expires_in = cast(forms.ChoiceField, self.fields["expires_in"])
         expires_in.choices = self._expiry_choices()
         values = [value for value, _ in self._expiry_choices()]
         expires_in.initial = "90" if "90" in values else values[-1]
         self.pickers = [EntityPicker(self, kind) for kind in scopes.KINDS]
-
-    def full_clean(self) -> None:
-        if self.preview:
-            self._errors = ErrorDict()
-            self.cleaned_data = {}
-            return
-        super().full_clean()
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
@@ -113,11 +107,22 @@ class CreateKeyForm(StepUpForm):
         return {
             "name": data["name"],
             "environment": data["environment"],
-            "access_level": data["access_level"],
+            **self.chosen_level(data["access_level"]),
             "scopes": data["scopes"],
             "expires_at": expiry(data["expires_in"]),
             "allowed_cidrs": networks(data["allowed_cidrs"]),
         }
+
+    def chosen_level(self, value: str) -> dict[str, Any]:
+        """The arguments of lifecycle.issue() that one choice of level or role means."""
+        card = self.cards[value]
+        return {"access_level": card.level, "role": card.role}
+
+    @property
+    def permissions(self) -> frozenset[str]:
+        """What the level or role chosen now gives; nothing where none is."""
+        card = self.cards.get(self.value("access_level"))
+        return roles.in_force(card.permissions, self.account) if card else frozenset()
 
     def chosen_scopes(self) -> list[Scope]:
         """The scope rows that the pickers say. Raises InvalidScope."""
@@ -132,19 +137,14 @@ class CreateKeyForm(StepUpForm):
 
     @property
     def levels(self) -> list[dict[str, Any]]:
-        """The access levels as cards: in plain words, those above the person's own switched off with the reason."""
-        own = self.membership.access_level
+        """The cards as they stand: those above the person's own level are switched off with the reason."""
         return [
             {
-                "value": level.value,
-                "label": level.label,
-                "does": LEVEL_DESCRIPTIONS[level].does,
-                "limit": LEVEL_DESCRIPTIONS[level].limit,
-                "checked": self.value("access_level") == level.value,
-                "above_own": not is_within(level.value, own),
-                "own": own.capitalize(),
+                "card": card,
+                "checked": self.value("access_level") == card.value,
+                "above_own": roles.why_beyond(card.permissions, self.membership),
             }
-            for level in AccessLevel
+            for card in self.cards.values()
         ]
 
     def _expiry_choices(self) -> list[tuple[str, str]]:

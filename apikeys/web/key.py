@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import messages
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
@@ -13,8 +14,7 @@ from accounts.access import membership_for
 from accounts.access_levels import PERMISSIONS
 from accounts.audit import Actor
 from accounts.models import AuditEvent, KeyPermission, Membership, User
-from apikeys import lifecycle, scopes
-from apikeys.grants import LEVEL_PERMISSIONS, AccessLevel
+from apikeys import lifecycle, roles, scopes
 from apikeys.models import ApiKey
 from apikeys.web.forms import EnableForm, RevokeForm
 from apikeys.web.key_list import rights
@@ -25,7 +25,7 @@ PICKED_SHOWN = 50
 @require_safe
 def detail(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
     membership, key = _find(request, slug, key_id, KeyPermission.VIEW)
-    held = LEVEL_PERMISSIONS[AccessLevel(key.access_level)]
+    held = roles.in_force(key.permissions, key.account)
     rows = list(key.scopes.all())
     picked = [row.entity for row in rows if row.entity is not None]
     context = _context(membership, key) | {
@@ -33,7 +33,7 @@ def detail(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
         "picked": picked[:PICKED_SHOWN],
         "picked_hidden": max(0, len(picked) - PICKED_SHOWN),
         "permissions": [row for row in PERMISSIONS.values() if row.name in held],
-        "history": AuditEvent.objects.filter(target_type="apikey", target_id=key.key_id)[:50],
+        "history": _history(key),
     }
     return render(request, "apikeys/key.html", context)
 
@@ -87,6 +87,13 @@ def enable(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
             messages.error(request, str(refused))
         return redirect("web:key-list", slug)
     return render(request, "apikeys/key_enable.html", _context(membership, key) | {"form": form})
+
+
+def _history(key: ApiKey) -> QuerySet[AuditEvent]:
+    """What was done to the key, and to what its custom role gives."""
+    own = Q(target_type="apikey", target_id=key.key_id)
+    of_role = Q(target_type="role", target_id=str(key.role_id), action="role.changed", at__gte=key.created_at)
+    return AuditEvent.objects.filter(own | of_role if key.role_id else own)[:50]
 
 
 def _find(request: HttpRequest, slug: str, key_id: str, permission: KeyPermission) -> tuple[Membership, ApiKey]:

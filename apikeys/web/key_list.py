@@ -15,9 +15,9 @@ from django.views.decorators.http import require_safe
 from accounts.access import membership_for
 from accounts.access_levels import AccessLevel
 from accounts.environments import Environment
-from accounts.models import KeyPermission, Membership, User
-from apikeys import signing
-from apikeys.models import ApiKey, ApiKeyQuerySet
+from accounts.models import Account, KeyPermission, Membership, User
+from apikeys import roles, signing
+from apikeys.models import ApiKey, ApiKeyQuerySet, Role
 from apikeys.web.bootstrap import render_set_up
 
 PAGE_SIZE = 50
@@ -42,10 +42,10 @@ def key_list(request: HttpRequest, slug: str) -> HttpResponse:
         "level": request.GET.get("level", ""),
         "q": request.GET.get("q", "").replace("\x00", "").strip(),
     }
-    found = _filter(keys, filters)
+    found = _filter(account, keys, filters)
     by_status = _by_status(found)
     page = Paginator(by_status[status].for_display(), PAGE_SIZE).get_page(request.GET.get("page"))
-    revoked = _filter(keys, filters).revoked().order_by("-revoked_at")
+    revoked = found.revoked().order_by("-revoked_at")
     return render(
         request,
         "apikeys/key_list.html",
@@ -69,7 +69,10 @@ def key_list(request: HttpRequest, slug: str) -> HttpResponse:
             "filtered": any(filters.values()),
             "page_query": urlencode({"status": status, **{k: v for k, v in filters.items() if v}}),
             "environments": Environment.choices,
-            "levels": [(level.value, level.label) for level in AccessLevel],
+            "levels": [
+                *((level.value, level.label) for level in AccessLevel),
+                *((roles.name_level(role), role.name) for role in Role.objects.filter(account=account)),
+            ],
             "revoked": revoked.for_display()[: MOST_REVOKED if request.GET.get("revoked") == "all" else REVOKED_SHOWN],
             "revoked_count": revoked.count(),
             "soon": timezone.now() + EXPIRES_SOON,
@@ -87,11 +90,13 @@ def rights(membership: Membership) -> dict[str, bool]:
     }
 
 
-def _filter(keys: ApiKeyQuerySet, filters: dict[str, str]) -> ApiKeyQuerySet:
+def _filter(account: Account, keys: ApiKeyQuerySet, filters: dict[str, str]) -> ApiKeyQuerySet:
     if filters["environment"] in Environment.values:
         keys = keys.filter(environment=filters["environment"])
     if filters["level"] in {level.value for level in AccessLevel}:
         keys = keys.filter(access_level=filters["level"])
+    elif role := roles.named_role(account, filters["level"]):
+        keys = keys.filter(role=role)
     if filters["q"]:
         keys = keys.filter(Q(name__icontains=filters["q"]) | Q(key_id=filters["q"]))
     return keys

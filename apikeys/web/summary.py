@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from accounts.access_levels import LEVEL_PERMISSIONS, AccessLevel
+from accounts.access_levels import PERMISSIONS, Action
 
 #: (permission, what it shows), in the order of the sentences.
 _SEES = [
@@ -26,6 +26,12 @@ _CHANGES = [
     ("clients:write", "hub clients"),
     ("settings:write", "settings"),
 ]
+#: What no access level holds: said where a custom role does.
+_MORE = [
+    ("keys:read", ("See", "API keys")),
+    ("keys:write", ("Make", "and change API keys")),
+    ("ingest:write", ("Send", "in the data of the whole pool")),
+]
 
 
 @dataclass(frozen=True)
@@ -36,22 +42,35 @@ class Sentence:
     text: str
 
 
-def abilities(level: str) -> list[Sentence]:
-    """What the access level lets a key do, and what it does not."""
-    if level not in {known.value for known in AccessLevel}:
-        return []
-    held = LEVEL_PERMISSIONS[AccessLevel(level)]
-    sees = [words for name, words in _SEES if name in held]
+def abilities(held: Collection[str]) -> list[Sentence]:
+    """What permissions let a key do, and what they do not."""
     blind = [words for name, words in _SEES if name not in held]
-    changes = [words for name, words in _CHANGES if name in held]
-    sentences = [Sentence("can", f"See {join(sees)}")]
-    if changes:
-        sentences.append(Sentence("can", f"Change {join(changes)}"))
+    sentences = [Sentence("can", f"{verb} {what}") for verb, what in _doings(held)]
     if blind:
         sentences.append(Sentence("cannot", f"Cannot see {join(blind, 'or')}"))
-    if not changes:
+    if not _changes(held):
         sentences.append(Sentence("cannot", "Cannot change anything"))
     return sentences
+
+
+def in_words(held: Collection[str]) -> str:
+    """What a key can do, in the words of the access levels: ``Sees names and accruals. Changes workers.``"""
+    doings = [f"{verb}s {what}" for verb, what in _doings(held)]
+    if not _changes(held):
+        doings.append("Changes nothing")
+    return " ".join(f"{text}." for text in doings)
+
+
+def _doings(held: Collection[str]) -> list[tuple[str, str]]:
+    sees = [words for name, words in _SEES if name in held]
+    changes = [words for name, words in _CHANGES if name in held]
+    more = [words for name, words in _MORE if name in held]
+    return [*([("See", join(sees))] if sees else []), *([("Change", join(changes))] if changes else []), *more]
+
+
+def _changes(held: Collection[str]) -> bool:
+    reads = {row.name for row in PERMISSIONS.values() if row.action is Action.READ} | {"keys:read"}
+    return bool(set(held) - reads)
 
 
 def join(words: Sequence[str], last: str = "and") -> str:

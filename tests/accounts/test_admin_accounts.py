@@ -60,6 +60,19 @@ def test_a_change_of_an_account_is_recorded_field_by_field(client, account):
     assert event.data == {"changes": {"name": {"from": "Northfold Mining", "to": "Northfold"}}}
 
 
+def test_the_policy_of_keys_is_set_here_and_recorded(client, account):
+    url = f"/admin/accounts/account/{account.pk}/change/"
+    client.post(url, account_form(account, keys_editable="on", key_automation="on"))
+    account.refresh_from_db()
+    assert (account.keys_editable, account.key_automation) == (True, True)
+    off_to_on = {"from": False, "to": True}
+    event = AuditEvent.objects.filter(action="account.changed").first()
+    assert event.data["changes"] == {"keys_editable": off_to_on, "key_automation": off_to_on}
+    client.post(url, account_form(account))
+    account.refresh_from_db()
+    assert (account.keys_editable, account.key_automation) == (False, False)
+
+
 def test_saving_an_account_unchanged_records_nothing(client, account):
     before = AuditEvent.objects.count()
     client.post(f"/admin/accounts/account/{account.pk}/change/", account_form(account))

@@ -53,6 +53,7 @@ def test_only_these_models_have_pages():
         "accounts.User",
         "apikeys.ActiveKey",
         "apikeys.RevokedKey",
+        "apikeys.Role",
         "entities.Entity",
         "entities.Hub",
         "entities.HubClient",
@@ -116,6 +117,8 @@ def test_staff_with_a_second_factor_are_never_turned_away_and_nothing_crashes(st
         "apikeys/activekey/",
         "apikeys/activekey/add/",
         "apikeys/revokedkey/",
+        "apikeys/role/",
+        "apikeys/role/add/",
     ],
 )
 def test_staff_see_every_section(path, staff, sign_in_as, account):
@@ -161,11 +164,12 @@ def test_the_admin_offers_no_password_page(staff, sign_in_as):
     assert b"password_change" not in client.get("/admin/").content
 
 
-def test_no_page_holds_inline_scripts_styles_or_handlers(staff, sign_in_as, account, issue_key, owner):
+def test_no_page_holds_inline_scripts_styles_or_handlers(staff, sign_in_as, account, issue_key, owner, make_role):
     """The content security policy would stop them."""
     hub = HubFactory(account=account)
     HubClientFactory(hub=hub, miner=MinerFactory(account=account, pool=PoolFactory(account=account)))
     key, _ = issue_key()
+    role = make_role("payouts:read")
     client = sign_in_as(staff)
     for path in [
         "",
@@ -181,6 +185,9 @@ def test_no_page_holds_inline_scripts_styles_or_handlers(staff, sign_in_as, acco
         f"apikeys/activekey/{key.pk}/revoke/",
         "apikeys/activekey/add/",
         f"apikeys/activekey/add/?account={account.pk}&environment=production",
+        f"apikeys/role/{role.pk}/change/",
+        f"apikeys/role/{role.pk}/edit/",
+        f"apikeys/role/add/?account={account.pk}",
     ]:
         answer = client.get(f"/admin/{path}")
         html = answer.content.decode()

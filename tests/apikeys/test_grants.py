@@ -21,7 +21,8 @@ from tests.factories import HubFactory, MinerFactory, PoolFactory
 PRECISE = datetime(2026, 11, 21, 12, 34, 56, 789_123, tzinfo=UTC)
 WHOLE = datetime(2027, 1, 1, tzinfo=UTC)
 
-#: shape: level, scopes ("picked" stands for one by hand), changes to the key, its secret, signing key and account
+#: shape: level (or a custom role's permissions), scopes ("picked" stands for one by hand), changes to the key, its
+#: secret, signing key and account
 SHAPES = {
     "plain": ("viewer", ["*:*"], {}, {}, {}, {}),
     "accountant": ("accountant", ["*:miners/*"], {}, {}, {}, {}),
@@ -46,6 +47,16 @@ SHAPES = {
     ),
     "picked": ("viewer", ["picked"], {}, {}, {}, {}),
     "all and picked": ("viewer", ["read:miners/*", "write:hubs/*", "admin:*", "picked"], {}, {}, {}, {}),
+    "custom role": ("entities:read payouts:read", ["*:*"], {}, {}, {}, {}),
+    "custom role without automation": (
+        "stats:read keys:read keys:write",
+        ["*:*"],
+        {},
+        {},
+        {},
+        {"key_automation": False},
+    ),
+    "custom role with automation": ("stats:read keys:read keys:write", ["*:*"], {}, {}, {}, {"key_automation": True}),
     "no scope left": ("viewer", [], {}, {}, {}, {}),
     "odd names": ("viewer", ["*:*"], {"name": "Ünïcode %s ' \" ; 🔑"}, {}, {}, {"name": "O'Brien & 100 % Sons"}),
     "everything at once": (
@@ -60,14 +71,19 @@ SHAPES = {
 
 
 @pytest.fixture
-def make(account, issue_key):
+def make(account, issue_key, make_role):
     def make(shape):
         level, scopes, key_fields, secret_fields, signing_fields, account_fields = SHAPES[shape]
         miner = MinerFactory(account=account)
         HubFactory(account=account)
         PoolFactory(account=account)
         named = [f"*:miners/{miner.pk}" if text == "picked" else text for text in scopes]
-        key, secret = issue_key(level, named or ["*:*"])
+        if ":" in level:
+            # A role that manages keys is made while the account's policy allows it.
+            Account.objects.filter(pk=account.pk).update(key_automation=True)
+            key, secret = issue_key("custom", named, role=make_role(*level.split(), name="Rôle ' %s"))
+        else:
+            key, secret = issue_key(level, named or ["*:*"])
         if not named:
             KeyScope.objects.filter(key=key).delete()
         for model, filters, fields in [
@@ -87,7 +103,11 @@ def by_the_orm(row: ApiKeySecret) -> Grant:
     row = ApiKeySecret.objects.select_related("key__account", "signing_key").get(pk=row.pk)
     key, account = row.key, row.key.account
     scopes = list(KeyScope.objects.filter(key=key))
-    level = AccessLevel(key.access_level)
+    if key.role:
+        permissions = set(key.role.permissions) - (set() if account.key_automation else {"keys:read", "keys:write"})
+    else:
+        level = AccessLevel(key.access_level)
+        permissions = {name for name, permission in PERMISSIONS.items() if level in permission.levels}
     return Grant(
         key_pk=key.pk,
         key_id=key.key_id,
@@ -98,7 +118,7 @@ def by_the_orm(row: ApiKeySecret) -> Grant:
         environment=key.environment,
         access_level=key.access_level,
         role=key.role.name if key.role else "",
-        permissions=frozenset(name for name, permission in PERMISSIONS.items() if level in permission.levels),
+        permissions=frozenset(permissions),
         all_scopes=frozenset((scope.action, scope.kind) for scope in scopes if scope.entity_id is None),
         picked_kinds=frozenset(scope.kind for scope in scopes if scope.entity_id is not None),
         allowed_networks=tuple(ip_network(text) for text in key.allowed_cidrs),
@@ -163,7 +183,7 @@ def authenticate(secret):
     return BearerAuthentication().authenticate(Request(request, parser_context=parser_context))
 
 
-@pytest.mark.parametrize("shape", ["plain", "many networks", "all and picked"])
+@pytest.mark.parametrize("shape", ["plain", "many networks", "all and picked", "custom role with automation"])
 def test_authentication_is_one_select(make, shape):
     _, secret = make(shape)
     ApiKey.objects.update(allowed_cidrs=[])

@@ -24,7 +24,7 @@ from accounts.models import Account, AuditEvent, KeyPermission, Membership, User
 from apikeys import lifecycle, signing
 from apikeys.demo.people import password_of, seeded_people
 from apikeys.demo.wallets import address
-from apikeys.models import ApiKey
+from apikeys.models import ApiKey, Role
 from entities.addresses import check_address
 from entities.models import Accrual, Entity, HashrateSample, HubClient, Payout, Wallet, Worker, WorkerGroup
 from tests.conftest import COMMAND
@@ -133,6 +133,16 @@ def test_keys_answer_as_printed(seeded, api):
         assert answer.status_code == 200, answer.content
         assert answer.json()["id"] == key["key_id"]
         assert sorted(answer.json()["scopes"]) == sorted(key["scopes"]) == ["*:hubs/*", "*:miners/*", "*:pools/*"]
+
+
+def test_a_custom_role_in_use_is_there_to_be_seen_and_its_key_is_not_handed_out(seeded):
+    role = Role.objects.get(account__slug="northfold")
+    assert role.permissions == ["entities:read", "accruals:read", "payouts:read", "hub-finance:read"]
+    key = role.keys.get()
+    assert (key.environment, key.status) == ("production", "active")
+    assert key.key_id not in {printed["key_id"] for printed in seeded["keys"]}
+    seed()
+    assert list(role.keys.all()) == [key]
 
 
 def test_seeding_again_keeps_everything_and_gives_keys_fresh_secrets(seeded, api):

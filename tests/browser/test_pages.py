@@ -10,20 +10,23 @@ from accounts.models import Account
 from tests.factories import PASSWORD, MembershipFactory, MinerFactory, UserFactory
 
 KEYS = "/a/northfold/access/api-keys/"
+ROLES = "/a/northfold/access/roles/"
 
 
 @pytest.fixture
-def people_and_keys(account, other_account, owner, issue_key):
+def people_and_keys(account, other_account, owner, issue_key, make_role):
     MinerFactory.create_batch(3, account=account)
     key, _ = issue_key("treasurer", ["*:miners/*"], name="Grafana fleet dashboards")
     issue_key("administrator", ["*:*"], environment="staging", name="Smoke tests")
+    unused, role = make_role("stats:read", name="Autotuner"), make_role("entities:read", "payouts:read")
+    issue_key("custom", ["*:miners/*"], role=role, name="ERP export")
     unset = Account.objects.create(name="Kestrel Test Farm", slug="kestrel")
     MembershipFactory(account=unset, user=owner, is_owner=True, access_level="administrator")
     MembershipFactory(account=other_account, user=owner, is_owner=True, access_level="administrator")
-    return key
+    return key, role, unused
 
 
-def paths(key) -> list[str]:
+def paths(key, role, unused) -> list[str]:
     return [
         KEYS,
         "/a/kestrel/access/api-keys/",
@@ -31,6 +34,13 @@ def paths(key) -> list[str]:
         f"{KEYS}create/",
         f"{KEYS}{key.key_id}/",
         f"{KEYS}{key.key_id}/revoke/",
+        ROLES,
+        "/a/borealis/access/roles/",
+        f"{ROLES}create/",
+        f"{ROLES}{role.pk}/edit/",
+        f"{ROLES}{unused.pk}/edit/",
+        f"{ROLES}{role.pk}/clone/",
+        f"{ROLES}{unused.pk}/delete/",
         "/me/second-factor/",
         "/me/second-factor/replace/",
         "/me/recovery-codes/",
@@ -55,7 +65,7 @@ def test_pages_are_accessible_and_fit(
     page.goto(f"{public_url}/sign-in/")
     check(page)
     sign_in_page(owner)
-    for path in paths(people_and_keys):
+    for path in paths(*people_and_keys):
         page.goto(public_url + path)
         check(page)
 
