@@ -141,7 +141,7 @@ def check(
     if role is None or wanted != frozenset(role.permissions):
         check_ceiling(wanted, giver, "permissions", "role")
         if wanted & AUTOMATION_PERMISSIONS and not account.key_automation:
-            raise Refused("This account does not allow keys to manage keys. The pool's staff can.", "permissions")
+            raise Refused("Keys of this account may not manage keys. The pool's staff can allow it.", "permissions")
         if role is not None and (reason := why_fixed(account, _keys_in_use(role))):
             raise Refused(reason, "permissions")
     return CheckedRole(name, description, [known for known in PERMISSIONS if known in wanted])

@@ -238,8 +238,8 @@ def _misfits(serializer: Serializer[Any], data: Mapping[str, Any]) -> Iterator[t
             yield name, f"Unknown field; known here: {', '.join(known) or 'none'}."
         elif isinstance(data, QueryDict) and len(data.getlist(name)) > 1:
             yield name, "Give it once."
-        elif isinstance(data, QueryDict) and value == "" and not isinstance(field, CharField):
-            yield name, "Give a value, or leave the field out. Only JSON can say null."
+        elif value == "" and not isinstance(field, CharField):
+            yield name, "Give a value, or leave the field out. Where null is taken, only JSON can say it."
         elif isinstance(field, AS_TEXT) and not isinstance(value, str | None):
             yield name, "Give text, in quotes."
 

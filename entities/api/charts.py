@@ -63,7 +63,10 @@ class ChartsSerializer(serializers.Serializer[Any]):
 
 
 class MinerCharts(EntityView):
-    """The hashrate of several miners over a period: of those that “id” names, or of all in reach."""
+    """The hashrate of several miners over a period.
+
+    Of those that “id” names, or without it of all in reach.
+    """
 
     entity = Miner
     permission = "hashrate:read"

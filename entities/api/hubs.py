@@ -31,13 +31,14 @@ from entities.api.hub_serializers import (
 from entities.api.invitations import read_id, translate_refusals
 from entities.api.rows import AccrualsView, PaymentsView, WorkersView
 from entities.api.stats import StatsView, summarize_work
-from entities.models import Accrual, Hub, HubClient, HubInvitation, Miner
+from entities.models import Accrual, Hub, HubClient, HubInvitation, Miner, Worker
 
 
 def with_client_count(hubs: QuerySet[Any]) -> QuerySet[Any]:
     """Annotated with ``client_count``, counted for the page's rows alone."""
-    served = HubClient.objects.served().filter(hub=OuterRef("pk")).order_by().values("hub")
-    return hubs.annotate(client_count=Coalesce(Subquery(served.annotate(n=Count("pk")).values("n")), 0))
+    # By the index alone: `served` would look up every client's miner, for rows that nothing can make.
+    rows = HubClient.objects.filter(hub=OuterRef("pk")).order_by().values("hub")
+    return hubs.annotate(client_count=Coalesce(Subquery(rows.annotate(n=Count("*")).values("n")), 0))
 
 
 def _clients_of(hub: Any) -> QuerySet[Any]:
@@ -137,7 +138,10 @@ class HubClientDetail(EntityView):
         return Response(self.get_serializer(served).data)
 
     def patch(self, request: Request, environment: str, entity_id: str, miner_id: str) -> Response:
-        """Set a client's commission or comment; a commission raised for another account's miner is an offer to it."""
+        """Set a client's commission or comment.
+
+        A commission that another account's miner would pay more by is an offer to that account, answered with 202.
+        """
         hub, miner = self.get_object(), read_id(miner_id)
         body = self.read_body()
         with translate_refusals():
@@ -159,8 +163,8 @@ class HubWorkers(WorkersView):
 
     entity = Hub
 
-    def get_miners(self, entity: Any) -> QuerySet[Any]:
-        return _clients_of(entity).values("miner")
+    def workers_of(self, entity: Any) -> QuerySet[Any]:
+        return Worker.objects.of_clients(entity)
 
 
 class HubStats(StatsView):
@@ -180,6 +184,8 @@ class HubAccruals(AccrualsView):
 
 
 class HubPayments(PaymentsView):
+    """A hub's daily commissions and its payouts, newest first."""
+
     entity = Hub
 
 

@@ -32,7 +32,7 @@ from entities.api.serializers import (
 from entities.api.stats import StatsView, summarize_work
 from entities.balances import balances
 from entities.miners import create_miner, update_miner
-from entities.models import Entity, HashrateSample, Kind, Miner, Pool, Wallet
+from entities.models import Entity, HashrateSample, Kind, Miner, Pool, Wallet, Worker
 from entities.names import NameTaken
 
 NAME_TAKEN = "Another miner of this account has this name."
@@ -107,8 +107,8 @@ class MinerWorkers(WorkersView):
 
     entity = Miner
 
-    def get_miners(self, entity: Any) -> list[Any]:
-        return [entity.pk]
+    def workers_of(self, entity: Any) -> QuerySet[Any]:
+        return Worker.objects.filter(miner=entity)
 
 
 class MinerWallets(ListView):

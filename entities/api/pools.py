@@ -14,7 +14,7 @@ from entities.api.filters import PoolFilters
 from entities.api.hub_serializers import PoolSerializer
 from entities.api.hubs import HubList, with_client_count
 from entities.api.miners import MinerList
-from entities.api.stats import StatsView, summarize_work
+from entities.api.stats import PoolStatsSerializer, StatsView, summarize_work
 from entities.models import Entity, HashrateSample, Hub, Miner, Pool
 from entities.scoping import ScopedQuerySet
 
@@ -49,6 +49,8 @@ class PoolView(EntityView):
 
 class PoolStats(PoolView, StatsView):
     """Statistics over the hubs and miners on a pool that the key reaches"""
+
+    serializer_class = PoolStatsSerializer
 
     def summarize(self, entity: Any) -> dict[str, Any]:
         miners = self.reached_on(entity, Miner)

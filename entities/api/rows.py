@@ -36,7 +36,7 @@ class WorkerFilters(ListFilters):
 
 
 class WorkersView(ListView):
-    """Workers of the miners that `get_miners` names."""
+    """Workers, which `workers_of` names."""
 
     permission = "workers:read"
     serializer_class = WorkerSerializer
@@ -44,11 +44,11 @@ class WorkersView(ListView):
     model = Worker
     ordering = ("miner_id", "id")  # as the index lists them
 
-    def get_miners(self, entity: Any) -> QuerySet[Any] | list[Any]:
+    def workers_of(self, entity: Any) -> QuerySet[Any]:
         raise NotImplementedError
 
     def get_rows(self) -> QuerySet[Any]:
-        return Worker.objects.filter(miner__in=self.get_miners(self.get_object()))
+        return self.workers_of(self.get_object())
 
 
 class AccrualsView(ListView):

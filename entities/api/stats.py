@@ -6,18 +6,39 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import QuerySet
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entities.api.base import EntityView
+from entities.api.serializers import WorkerCountsSerializer
 from entities.models import HashrateSample, Worker
+
+
+class HashrateSummarySerializer(serializers.Serializer[Any]):
+    """In hashes per second."""
+
+    current = serializers.IntegerField(help_text="Of the workers that are online.")
+    average_24h = serializers.IntegerField(allow_null=True, help_text="Null where nothing was measured.")
+    average_7d = serializers.IntegerField(allow_null=True, help_text="Null where nothing was measured.")
+
+
+class StatsSerializer(serializers.Serializer[Any]):
+    hashrate = HashrateSummarySerializer()
+    workers = WorkerCountsSerializer()
+
+
+class PoolStatsSerializer(StatsSerializer):
+    miners = serializers.IntegerField(help_text="On the pool, in reach.")
+    hubs = serializers.IntegerField(help_text="On the pool, in reach.")
 
 
 class StatsView(EntityView):
     permission = "stats:read"
+    serializer_class = StatsSerializer
 
     def get(self, request: Request, environment: str, entity_id: str) -> Response:
-        return Response(self.summarize(self.get_object()))
+        return Response(self.get_serializer(self.summarize(self.get_object())).data)
 
     def summarize(self, entity: Any) -> dict[str, Any]:
         raise NotImplementedError

@@ -40,7 +40,10 @@ class WalletAddresses(WalletView):
     success = {"POST": status.HTTP_201_CREATED}
 
     def post(self, request: Request, environment: str, wallet_id: str) -> Response:
-        """Send payouts to another address from now on. Only keys of the account that owns the wallet can."""
+        """Send payouts to another address from now on.
+
+        Only keys of the account that owns the wallet can. Past payouts keep theirs.
+        """
         wallet = self.get_object()
         require_own(wallet.entity, self.grant)
         try:

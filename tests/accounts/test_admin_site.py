@@ -53,6 +53,7 @@ def test_only_these_models_have_pages():
         "accounts.User",
         "apikeys.ActiveKey",
         "apikeys.RevokedKey",
+        "entities.HubInvitation",
         "apikeys.Role",
         "entities.Entity",
         "entities.Hub",

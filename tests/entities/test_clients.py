@@ -468,12 +468,13 @@ def test_a_hubs_minimum_payout_is_set_and_taken_back(caller, hub, account):
     assert {event.account for event in AuditEvent.objects.filter(action="hub.changed")} == {account}
 
 
-def test_a_form_takes_the_minimum_payout_back_with_an_empty_field(issue_key, api, hub):
+def test_a_form_can_t_take_the_minimum_payout_back_with_an_empty_field(issue_key, api, hub):
     Hub.objects.update(minimum_payout=1)
     _, secret = issue_key("treasurer")
     form = {"content_type": "application/x-www-form-urlencoded"}
     answer = api(secret).patch(f"/api/v1/hubs/{hub.pk}", "minimum_payout=", **form)
-    assert (answer.status_code, answer.json()["minimum_payout"]) == (200, None)
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, ["minimum_payout"])
+    assert "null" in answer.json()["errors"]["minimum_payout"][0]
 
 
 @pytest.mark.parametrize("level", ["viewer", "accountant"])

@@ -84,7 +84,8 @@ def test_a_treasurer_over_a_hub_sees_its_money_and_its_clients_miner_data(caller
     assert (finance["client"], finance["earned"]) == (str(client.pk), "0.01000000")
     for noun, entity in (("hubs", hub), ("miners", client)):
         assert len(call("GET", f"{noun}/{entity.pk}/accruals").json()["data"]) == 1
-        assert ids(call, f"{noun}/{entity.pk}/payments") == {paid[entity.pk].pk}
+        assert ids(call, f"{noun}/{entity.pk}/payments?type=payout") == {paid[entity.pk].pk}
+        assert len(call("GET", f"{noun}/{entity.pk}/payments").json()["data"]) == 2
         assert ids(call, f"{noun}/{entity.pk}/workers") == {worker.pk}
         assert call("GET", f"{noun}/{entity.pk}/stats").json()["workers"]["online"] == 1
     assert call("GET", f"miners/{client.pk}/balance").status_code == 200

@@ -18,7 +18,7 @@ from tests.security.racing import race
 
 pytestmark = [pytest.mark.race, pytest.mark.django_db(transaction=True)]
 
-KEY = Actor.for_key("Dashboard (key_1)", "192.0.2.1")
+KEY = Actor.for_key("key_1", "Dashboard", "192.0.2.1")
 TERMS = {"commission": Decimal("0.01"), "comment": "", "actor": KEY}
 
 

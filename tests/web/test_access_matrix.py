@@ -43,7 +43,16 @@ POSTS = {
     f"{ROLE}<uuid:role_id>/clone/": (404, 403, 403, 403, 403, 403, 200),
     f"{ROLE}<uuid:role_id>/delete/": (404, 403, 403, 403, 403, 403, 200),
 }
-OPEN = {"sign-in/", "sign-in/code/", "sign-out/", "me/second-factor/", "healthz", "readyz"}
+OPEN = {
+    "sign-in/",
+    "sign-in/code/",
+    "sign-out/",
+    "me/second-factor/",
+    "healthz",
+    "readyz",
+    "docs/",
+    "docs/openapi.json",
+}
 OWN = {"", "me/second-factor/replace/", "me/recovery-codes/", "me/theme/"}
 ELSEWHERE = ("admin/", "api/v1/", "staging/api/v1/", "development/api/v1/")
 
