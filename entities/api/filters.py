@@ -114,4 +114,4 @@ class DayFilters(ListFilters):
 
     since = Day(field_name="day", lookup_expr="gte", label="From this day on.")
     until = Day(field_name="day", lookup_expr="lte", label="Up to this day, with it.")
-    coin = django_filters.CharFilter(max_length=8, label="Of this coin.")
+    currency = django_filters.CharFilter(field_name="coin", max_length=8, label="Of this coin.")

@@ -16,7 +16,7 @@ from rest_framework.response import Response
 
 from entities import clients
 from entities.api.base import Cut, DetailView, EntityView, ListView
-from entities.api.filters import Day, EntityFilters, Identifier, ListFilters, Ordering
+from entities.api.filters import DayFilters, EntityFilters, Identifier, ListFilters, Ordering
 from entities.api.hub_serializers import (
     HubAccrualSerializer,
     HubChangeSerializer,
@@ -189,10 +189,7 @@ class HubPayments(PaymentsView):
     entity = Hub
 
 
-class FinanceFilters(ListFilters):
-    since = Day(field_name="day", lookup_expr="gte", label="From this day on.")
-    until = Day(field_name="day", lookup_expr="lte", label="Up to this day, with it.")
-    currency = django_filters.CharFilter(field_name="coin", max_length=8, label="Of this coin.")
+class FinanceFilters(DayFilters):
     client = Identifier(field_name="client_id", label="Earned from this miner.")
 
 

@@ -242,9 +242,11 @@ class HashrateSampleSerializer(serializers.ModelSerializer[HashrateSample]):
 
 
 class AccrualSerializer(serializers.ModelSerializer[Accrual]):
+    currency = serializers.CharField(source="coin", read_only=True)
+
     class Meta:
         model = Accrual
-        fields = ["day", "coin", "amount"]
+        fields = ["day", "currency", "amount"]
         read_only_fields = fields
 
 

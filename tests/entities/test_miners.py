@@ -231,8 +231,8 @@ def test_accruals_are_listed_newest_day_first(read, miner):
     earn(miner, "0.5", day=date(2026, 11, 1))
     earn(miner, "0.25", day=date(2026, 11, 2))
     assert read(f"miners/{miner.pk}/accruals")["data"] == [
-        {"day": "2026-11-02", "coin": "BTC", "amount": "0.25000000"},
-        {"day": "2026-11-01", "coin": "BTC", "amount": "0.50000000"},
+        {"day": "2026-11-02", "currency": "BTC", "amount": "0.25000000"},
+        {"day": "2026-11-01", "currency": "BTC", "amount": "0.50000000"},
     ]
 
 
