@@ -1,4 +1,4 @@
-"""Mails about a person's own security. They go out when the change is committed, and hold no secret."""
+"""Mails about security: a person's own, or their account's. They go out on commit, and hold no secret."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.core.mail import send_mail
 from django.db import transaction
 from django.template.loader import render_to_string
 
-from accounts.models import User
+from accounts.models import Account, User
 
 logger = logging.getLogger(__name__)
 
@@ -32,3 +32,9 @@ def notify(user: User, subject: str, template: str, **context: Any) -> None:
             logger.exception("The mail “%s” could not be sent.", subject)
 
     transaction.on_commit(send)
+
+
+def notify_owners(account: Account, subject: str, template: str, **context: Any) -> None:
+    """Mail every owner of ``account``, as `notify` does."""
+    for user in User.objects.filter(memberships__account=account, memberships__is_owner=True, is_active=True):
+        notify(user, subject, template, account=account, **context)

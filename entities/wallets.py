@@ -8,6 +8,7 @@ from django.db import transaction
 from accounts import audit
 from accounts.audit import Actor
 from accounts.environments import Environment
+from accounts.notifications import notify_owners
 from entities.addresses import check_address
 from entities.models import Wallet
 
@@ -15,6 +16,8 @@ from entities.models import Wallet
 @transaction.atomic
 def set_address(wallet: Wallet, address: str, *, actor: Actor) -> Wallet:
     """Send the wallet's payouts to ``address`` from now on, and return the wallet; past payouts keep theirs.
+
+    The account's owners are told by mail: whoever holds a leaked key would change just this.
 
     Raises InvalidAddress; ObjectDoesNotExist if the wallet's miner or hub changed account meanwhile.
     """
@@ -33,6 +36,16 @@ def set_address(wallet: Wallet, address: str, *, actor: Actor) -> Wallet:
             entity=str(locked.entity_id),
             coin=locked.coin,
             changes={"address": {"from": locked.address, "to": address}},
+        )
+        notify_owners(
+            locked.entity.account,
+            "A payout address was changed",
+            "payout_address_changed",
+            by=actor.name,
+            entity=locked.entity.name,
+            coin=locked.coin,
+            old=locked.address,
+            new=address,
         )
         locked.address = address
         locked.save(update_fields=["address"])

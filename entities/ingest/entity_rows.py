@@ -6,9 +6,11 @@ from typing import Any
 from uuid import UUID
 
 from accounts.models import Account
+from entities.addresses import COINS, InvalidAddress, check_address
 from entities.ingest.batches import Batch, Key, Row, State, find, merge, save_changed
 from entities.ingest.columns import show
 from entities.models import Entity, HubClient, Kind, Wallet
+from entities.wallets import takes_test_coins
 
 _KINDS = {"pools": Kind.POOL, "hubs": Kind.HUB, "miners": Kind.MINER}
 _NAME_KEY = ("account_id", "environment", "kind", "name")
@@ -47,6 +49,16 @@ def _check_pairs(batch: Batch) -> None:
             batch.refuse(row, "commission", "needs a hub; say which in the column hub.")
         elif values.get("wallet_address") is not None and values["wallet_coin"] is None:
             batch.refuse(row, "wallet_address", "needs a coin; say which in the column wallet_coin.")
+        elif values.get("wallet_address") is not None and values["wallet_coin"] in COINS:
+            # Of a coin that isn't known here the pool knows better.
+            try:
+                values["wallet_address"] = check_address(
+                    values["wallet_address"],
+                    values["wallet_coin"],
+                    test_networks=takes_test_coins(batch.environment),
+                )
+            except InvalidAddress as error:
+                batch.refuse(row, "wallet_address", f"is {show(values['wallet_address'])}. {error}")
 
 
 def _match(batch: Batch, kind: Kind, accounts: dict[str, UUID]) -> dict[Row, Entity]:

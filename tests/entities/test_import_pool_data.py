@@ -191,7 +191,13 @@ def test_a_database_that_goes_away_is_an_interruption_with_its_reason(folder, mo
     )
 
 
-def test_the_sample_data_imports_cleanly_into_the_demo(db):
+@pytest.fixture
+def takes_test_coins(settings):
+    """As with DEBUG, which the demo runs with."""
+    settings.PITHEAD_TEST_COINS_IN_PRODUCTION = True
+
+
+def test_the_sample_data_imports_cleanly_into_the_demo(db, takes_test_coins):
     seed()
     before = Entity.objects.count()
     run = Run(SAMPLE)

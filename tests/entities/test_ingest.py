@@ -73,7 +73,7 @@ ROWS: dict[str, dict[str, Any]] = {
         "commission": "0.0150",
         "created_at": AT,
         "wallet_coin": "BTC",
-        "wallet_address": "tb1qxyz",
+        "wallet_address": "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
     },
     "workers": {
         "miner": "northfold/m1",
@@ -120,8 +120,8 @@ def test_a_second_run_changes_nothing_and_says_so(account, miner, hub, kind):
         ("miners", {"created_at": "2026-05-01T00:00:00Z"}),
         ("miners", {"commission": "0.0151"}),
         ("miners", {"hub": "northfold/h2"}),
-        ("miners", {"wallet_address": "tb1qother"}),
-        ("miners", {"wallet_coin": "LTC"}),
+        ("miners", {"wallet_address": "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2"}),
+        ("miners", {"wallet_coin": "LTC", "wallet_address": "LQTpS3VaYTjCr4s9Y1t5zbeY26zevf7Fb3"}),
         ("workers", {"hashrate": 0}),
         ("workers", {"group": "rack 2"}),
         ("workers", {"last_share_at": "2026-06-01T12:00:01Z"}),
@@ -152,7 +152,7 @@ def test_every_column_arrives(account, miner, hub):
         account, "new", pool.pk, "2026-06-01T12:00:00+00:00"
     )  # fmt: skip
     assert HubClient.objects.get(miner=new).commission == Decimal("0.015")
-    assert (new.wallets.get().coin, new.wallets.get().address) == ("BTC", "tb1qxyz")
+    assert (new.wallets.get().coin, new.wallets.get().address) == ("BTC", "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4")
     worker = Worker.objects.get()
     assert (worker.miner_id, worker.name, worker.group.name) == (miner.pk, "01", "rack 1")
     assert (worker.hashrate, worker.hashrate_1d, worker.hashrate_1w) == (2**63 - 1, 4, 3)
@@ -303,6 +303,21 @@ def test_a_past_payout_does_not_say_where_money_goes_next(account, miner):
 @pytest.mark.parametrize(("column", "value"), [("commission", "0.1"), ("wallet_address", "tb1q")])
 def test_what_belongs_to_something_else_needs_it(account, column, value):
     assert send("miners", {**MINER, column: value}).said == [(1, column)]
+
+
+@pytest.mark.parametrize(
+    ("coin", "address", "said"),
+    [
+        ("BTC", "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t5", "mistyped"),
+        ("LTC", "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", "Bitcoin"),
+        ("BTC", "tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx", "test network"),
+    ],
+)
+def test_a_wallet_gets_no_address_that_can_t_be_paid(account, coin, address, said):
+    sent = send("miners", {**MINER, "wallet_coin": coin, "wallet_address": address})
+    assert sent.said == [(1, "wallet_address")]
+    assert said in str(sent.errors[0])
+    assert not Wallet.objects.exists()
 
 
 def test_a_run_is_one_audit_row_with_its_counts(account, miner):

@@ -86,7 +86,13 @@ def test_all_three_content_types_say_the_same(put, miner):
     ] == 1  # fmt: skip
 
 
-def test_every_kind_of_the_sample_data_comes_in(put, other_account):
+@pytest.fixture
+def takes_test_coins(settings):
+    """As with DEBUG, which the demo runs with."""
+    settings.PITHEAD_TEST_COINS_IN_PRODUCTION = True
+
+
+def test_every_kind_of_the_sample_data_comes_in(put, other_account, takes_test_coins):
     for kind in ROW_KINDS:
         [path] = SAMPLE.glob(f"{kind}.*")
         answer = put(kind, path.read_bytes(), CSV if path.suffix == ".csv" else NDJSON)

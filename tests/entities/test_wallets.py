@@ -76,6 +76,24 @@ def test_the_audit_trail_holds_the_old_and_the_new_address(client, wallet, accou
     assert (second.data["entity"], second.data["coin"]) == (str(wallet.entity_id), "BTC")
 
 
+def test_the_account_s_owners_are_told_by_mail(
+    client, wallet, owner, member, outsider, mailoutbox, django_capture_on_commit_callbacks
+):
+    with django_capture_on_commit_callbacks(execute=True):
+        set_address(client, wallet, ADDRESS)
+        set_address(client, wallet, ADDRESS)
+    [message] = mailoutbox
+    assert message.to == [owner.email]
+    assert ADDRESS in message.body
+    assert wallet.entity.name in message.body
+
+
+def test_a_refused_address_is_no_news(client, wallet, owner, mailoutbox, django_capture_on_commit_callbacks):
+    with django_capture_on_commit_callbacks(execute=True):
+        set_address(client, wallet, ADDRESS[:-1])
+    assert mailoutbox == []
+
+
 def test_past_payouts_keep_their_address(client, wallet):
     wallet.address = OTHER
     wallet.save()

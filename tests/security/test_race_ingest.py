@@ -14,10 +14,11 @@ from tests.security.racing import race
 
 pytestmark = [pytest.mark.race, pytest.mark.django_db(transaction=True)]
 
+ADDRESS = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
 NAMES = [f"m{number}" for number in range(20)]
 ROWS = {
     "miners": [
-        {"account": "northfold", "name": name, "wallet_coin": "BTC", "wallet_address": "tb1q"} for name in NAMES
+        {"account": "northfold", "name": name, "wallet_coin": "BTC", "wallet_address": ADDRESS} for name in NAMES
     ],
     "workers": [{"miner": f"northfold/{name}", "name": "01", "group": "rack"} for name in NAMES],
     "hashrate": [{"miner": f"northfold/{name}", "at": "2026-06-01T12:00:00Z", "hashrate": 5} for name in NAMES],
