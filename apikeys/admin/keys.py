@@ -15,7 +15,6 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -28,9 +27,10 @@ from accounts.environments import Environment
 from accounts.models import Account, AuditEvent, User
 from accounts.templatetags.pithead import utc, utcdate
 from apikeys import lifecycle, scopes, signing
+from apikeys.admin.filters import RoleFilter, StatusFilter
 from apikeys.admin.forms import ChooseAccountForm, EnableForm, IssueForm, RevokeForm, entity_label
 from apikeys.admin.pages import page_context, render_form
-from apikeys.models import ActiveKey, ApiKey, RevokedKey, Role
+from apikeys.models import ActiveKey, ApiKey, RevokedKey
 
 SHOWN_SCOPES = 200
 SHOWN_EVENTS = 50
@@ -42,51 +42,6 @@ FORM_FIELDS: dict[str | None, str] = {
     "expires_at": "expires_in_days",
     "allowed_cidrs": "allowed_cidrs",
 }
-
-
-class StatusFilter(admin.SimpleListFilter):
-    title = "status"
-    parameter_name = "status"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("active", "Active"), ("disabled", "Disabled"), ("expired", "Expired")]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        now = timezone.now()
-        match self.value():
-            case "active":
-                return queryset.active(now)
-            case "disabled":
-                # As the badge says: an expired key is expired, whether it is disabled or not.
-                return queryset.disabled().exclude(expires_at__lte=now)
-            case "expired":
-                return queryset.expired(now)
-        return queryset
-
-
-class RoleFilter(admin.SimpleListFilter):
-    """The keys of one custom role, which its page links to. Shows itself only while it narrows the list."""
-
-    title = "custom role"
-    parameter_name = "role"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        value, role = self.value(), self._role()
-        if not value:
-            return []
-        return [(value, f"{role} of {role.account}" if role else "Unknown")]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        if not self.value():
-            return queryset
-        role = self._role()
-        return queryset.filter(role=role) if role else queryset.none()
-
-    def _role(self) -> Role | None:
-        try:
-            return Role.objects.select_related("account").filter(pk=UUID(self.value() or "")).first()
-        except ValueError:
-            return None
 
 
 class KeyAdmin(StaffModelAdmin):
