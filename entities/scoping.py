@@ -179,18 +179,16 @@ class Reach:
         return Q(account_id=self.grant.account_id, environment=self.grant.environment, kind=kind)
 
     def _clients(self, pools: QuerySet[Any] | None) -> list[Way]:
-        """The clients of hubs that are reached; and of other own hubs those on ``pools``, which are reached."""
+        """The clients of hubs that are reached, and of any own hub those on ``pools``, the pools that are reached."""
         hubs = self._groups("hub")
         if hubs is None:
             return []
         # What counts as served: `HubClientQuerySet.served`.
         condition = Q(kind="miner", environment=self.grant.environment)
-        by_hub = {"id_at": "served_by__miner_id", "group": "served_by__hub"}
-        ways: list[Way] = [MembersWay(condition, groups=hubs, **by_hub)]
         if pools is not None and not self._reaches_all("hub"):
-            others = _entities().filter(self._own("hub")).exclude(pk__in=hubs.values("pk"))
-            ways.append(MembersWay(condition & Q(pool__in=pools.values("pk")), groups=others, **by_hub))
-        return ways
+            condition &= Q(served_by__hub__in=hubs.values("pk")) | Q(pool__in=pools.values("pk"))
+            hubs = _entities().filter(self._own("hub"))
+        return [MembersWay(condition, id_at="served_by__miner_id", groups=hubs, group="served_by__hub")]
 
     def _can_be_picked(self, kind: str) -> Q:
         own = self._own(kind)
