@@ -28,7 +28,7 @@ LIMIT = 2.0  # times as long
 SORTED = 2_000  # rows: pages of a few ways and groups, and nothing that grows
 KEYS = ("all", "picked", "hubs", "pools")
 # What may grow: no index serves these (see the README).
-UNGATED = {"by name", "search, rare", "hub stats", "pool stats", "key"}
+UNGATED = {"by name", "search, rare", "on a pool", "pool miners", "hub stats", "pool stats", "key"}
 
 
 @dataclass(frozen=True)

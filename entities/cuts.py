@@ -26,6 +26,8 @@ class Cut:
     after: Sequence[Any] | None
     size: int
     narrow: Callable[[QuerySet[Any]], QuerySet[Any]] = _all
+    #: Whether one name is asked for: an index finds it sooner than the order's is walked.
+    of_a_name: bool = False
 
     def __call__(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """The page of ``rows``."""

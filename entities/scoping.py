@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from django.db import connections, models
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Value
 
 from accounts.access_levels import PERMISSIONS, Action
 from entities.cuts import Cut
@@ -136,6 +136,28 @@ class MembersWay(Way):
         return self.groups.order_by().values(member=_RowsOf(page))
 
 
+@dataclass(frozen=True, kw_only=True)
+class ClientsWay(MembersWay):
+    """Clients of hubs. `HubClient`'s index lists each hub's by the miner's id."""
+
+    id_at: str = "served_by__miner_id"
+    group: str = "served_by__hub"
+
+    def _page_of_ids(self, cut: Cut) -> QuerySet[Any]:
+        is_walk = cut.ordering in (("id",), ("-id",)) and not cut.of_a_name
+        if connections[self.groups.db].vendor != "postgresql" or not is_walk:
+            return super()._page_of_ids(cut)
+        from entities.models import HubClient
+
+        # The index is walked and each miner looked up, until the page is full. As a join PostgreSQL may sooner read all
+        # miners there are: it can't know how soon a page of those that fit is found.
+        fits = cut.narrow(_entities().filter(self.condition, pk=OuterRef("miner_id"))).order_by()
+        clients = HubClient.objects.filter(cut.beyond("miner_id"), hub=OuterRef("pk"))
+        clients = clients.alias(fits=Subquery(fits.values(fits=Value(True))[:1])).filter(fits=True)
+        page = clients.order_by(cut.ordering[0].replace("id", "miner_id")).values("miner_id")[: cut.size]
+        return self.groups.order_by().values(member=_RowsOf(page))
+
+
 class _RowsOf(Subquery):
     """All rows of a subquery, as a column: PostgreSQL's LATERAL, as far as the ORM can say it."""
 
@@ -188,7 +210,7 @@ class Reach:
         if pools is not None and not self._reaches_all("hub"):
             condition &= Q(served_by__hub__in=hubs.values("pk")) | Q(pool__in=pools.values("pk"))
             hubs = _entities().filter(self._own("hub"))
-        return [MembersWay(condition, id_at="served_by__miner_id", groups=hubs, group="served_by__hub")]
+        return [ClientsWay(condition, groups=hubs)]
 
     def _can_be_picked(self, kind: str) -> Q:
         own = self._own(kind)

@@ -187,7 +187,11 @@ class ListView(EntityView):
 
     def cut(self, **also: Any) -> Cut:
         """The page, with its filters and those of ``also``, for `reached` to push down."""
-        return replace(self.paginator.cut, narrow=lambda rows: self.filters.filter_queryset(rows.filter(**also)))
+        return replace(
+            self.paginator.cut,
+            narrow=lambda rows: self.filters.filter_queryset(rows.filter(**also)),
+            of_a_name=bool(self.filters.form.cleaned_data.get("name")),
+        )
 
     def get_rows(self) -> QuerySet[Any]:
         return self.get_queryset(cut=self.cut())
