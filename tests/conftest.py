@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import hypothesis
 import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.test import Client
@@ -22,6 +23,10 @@ from tests.people import enrol, sign_in
 Argon2PasswordHasher.time_cost = 1
 Argon2PasswordHasher.memory_cost = 8
 Argon2PasswordHasher.parallelism = 1
+
+# A slow machine is no failure: no example has to be done within a time.
+hypothesis.settings.register_profile("unhurried", hypothesis.settings.default, deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 COMMAND = Actor.for_command("tests")
 
