@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from threading import Lock
 from typing import Any
 
 import django_filters
@@ -28,6 +29,7 @@ from entities.api.base import ListView, NoSuchRoute
 from entities.api.charts import DEFAULT_PERIOD, MAX_MINERS, PERIODS
 from entities.api.pagination import KeysetPagination
 
+_making = Lock()
 READS = ("GET", "HEAD")
 #: Last words of routes that do something, rather than hold something.
 _VERBS = ("revoke", "accept")
@@ -261,9 +263,15 @@ def add_examples(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     return openapi_examples.add(result)
 
 
-@cache
 def document() -> dict[str, Any]:
     """The whole description. The same for everybody, and made once in the life of a process."""
+    # drf-spectacular loads its extensions on first use, and not in two threads at once.
+    with _making:
+        return _make()
+
+
+@cache
+def _make() -> dict[str, Any]:
     schema: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
     schema["servers"] = [
         {"url": f"{settings.PITHEAD_PUBLIC_URL}/{mount}".rstrip("/"), "description": name.capitalize()}
