@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import cast
 
 from django.conf import settings
@@ -87,4 +88,10 @@ def request_facts(request: Request) -> decisions.RequestFacts:
 
 def endpoints() -> dict[str, str]:
     """Where each environment's API is: ``https://pool.example/staging/api/v1/``."""
-    return {name: f"{settings.PITHEAD_PUBLIC_URL}/{mount}" for name, mount in settings.PITHEAD_API_MOUNTS.items()}
+    return _endpoints_at(settings.PITHEAD_PUBLIC_URL)
+
+
+@cache
+def _endpoints_at(url: str) -> dict[str, str]:
+    # Every request is given them, and only a refused one tells.
+    return {name: f"{url}/{mount}" for name, mount in settings.PITHEAD_API_MOUNTS.items()}
