@@ -9,7 +9,7 @@ DEV := .venv/.synced-dev
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help demo codes run test lint bench chromium
+.PHONY: help demo codes run test screenshots lint messages bench system
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1	\2/'
@@ -24,8 +24,11 @@ run: $(RUNTIME) ## Serve what there is on PORT (8000), reloading when code chang
 	@$(BIN)/python manage.py migrate --verbosity 0
 	@exec $(BIN)/python manage.py runserver $(PORT)
 
-test: $(DEV) chromium ## Run all tests; on SQLite unless DATABASE_URL says otherwise
-	$(BIN)/python -m pytest -n auto
+test: $(DEV) system ## Run all tests, or TESTS="…"; on SQLite unless DATABASE_URL says otherwise
+	$(BIN)/python -m pytest -n auto --dist worksteal $(TESTS)
+
+screenshots: $(DEV) system ## Write a picture of every page into var/screenshots: wide and narrow, light and dark
+	$(BIN)/python -m pytest -n auto --dist worksteal -q tests/browser/test_every_page.py --screenshots=var/screenshots
 
 lint: $(DEV) ## Check style, types, the direction of imports, settings and migrations
 	$(BIN)/ruff check .
@@ -35,18 +38,24 @@ lint: $(DEV) ## Check style, types, the direction of imports, settings and migra
 	$(BIN)/python manage.py check
 	$(BIN)/python manage.py makemigrations --check --dry-run
 
+messages: $(DEV) ## Bring the translations up to date with the source; docs/languages.md
+	@$(BIN)/python -m languages
+
 bench: $(RUNTIME) ## Measure what a key costs, as a ratio to no key; about ten minutes
 	@$(BIN)/python -m bench.hot_path
 
-# The browser tests drive the distribution's Chromium.
-chromium:
-	@if ! command -v chromium >/dev/null; then \
+# The browser tests drive the distribution's Chromium, and one test its nginx.
+system:
+	@missing=""; \
+	command -v chromium >/dev/null || missing="chromium"; \
+	PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || missing="$$missing nginx-light"; \
+	if [ -n "$$missing" ]; then \
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-			echo "Installing Chromium for the browser tests …"; \
-			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium >/dev/null; \
+			echo "Installing$${missing:+ }$$missing for the tests …"; \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null; \
 		else \
-			echo "The browser tests need Chromium as “chromium” on the PATH. On Debian: sudo apt-get install chromium" >&2; \
-			echo "Without it, all other tests: make $(DEV) && $(BIN)/python -m pytest -n auto -m 'not browser'" >&2; \
+			echo "The tests need these programs on the PATH: $$missing. On Debian: sudo apt-get install $$missing" >&2; \
+			echo "Without them: make $(DEV) && $(BIN)/python -m pytest -n auto -m 'not browser and not nginx'" >&2; \
 			exit 1; \
 		fi; \
 	fi

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from django.contrib.auth.backends import ModelBackend
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
+from django.utils.translation import gettext as _
 
 from accounts.access_levels import AUTOMATION_PERMISSIONS, LEVEL_PERMISSIONS, AccessLevel
 from accounts.audit import Actor
@@ -24,9 +26,17 @@ def membership_for(user: User, slug: str, *permissions: str) -> Membership:
     for required in map(KeyPermission, permissions):
         if required not in membership.key_permissions:
             raise PermissionDenied(
-                f"Your role in {membership.account} does not include “{required.label}”. "
-                "Ask an owner of the account for it."
+                _("Your role in %(account)s does not include “%(right)s”. Ask an owner of the account for it.")
+                % {"account": membership.account, "right": required.label}
             )
+    return membership
+
+
+def owner_membership_for(user: User, slug: str) -> Membership:
+    """`membership_for`, for what is the owners' alone. Raises Http404, PermissionDenied."""
+    membership = membership_for(user, slug)
+    if not membership.is_owner:
+        raise PermissionDenied(_("Only an owner of %(account)s may do that.") % {"account": membership.account})
     return membership
 
 
@@ -45,7 +55,30 @@ def require_right(actor: Actor, account: Account, *permissions: KeyPermission) -
             membership = Membership.objects.filter(account=account, user=actor.user).first()
             if membership is not None and membership.key_permissions.issuperset(permissions):
                 return membership
-    raise PermissionDenied("You may not do that in this account (any more).")
+    raise PermissionDenied(_("You may not do that in this account (any more)."))
+
+
+def require_owner(actor: Actor, account: Account) -> Membership | None:
+    """Check that an actor is an owner of ``account`` as it stands now; None for staff and commands.
+
+    Raises PermissionDenied.
+    """
+    membership = require_right(actor, account)
+    if membership is not None and not membership.is_owner:
+        raise PermissionDenied(_("Only an owner of the account may do that."))
+    return membership
+
+
+def require_staff(actor: Actor) -> None:
+    """Check that an actor is one of the pool's staff in the admin, or a command. Raises PermissionDenied."""
+    is_staff = actor.via == "admin" and actor.user is not None and actor.user.is_active and actor.user.is_staff
+    if actor.via != "command" and not is_staff:
+        raise PermissionDenied(_("Only the pool’s staff may do that."))
+
+
+def is_staff_still(user: User, permission: str) -> bool:
+    """Whether somebody, as the database has it now, is of the staff and has ``permission``. One query."""
+    return ModelBackend().with_perm(permission).filter(pk=user.pk, is_staff=True).exists()
 
 
 def givable(membership: Membership) -> frozenset[str]:

@@ -23,4 +23,6 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "memberships": SimpleLazyObject(memberships),
         "pool_host": urlsplit(settings.PITHEAD_PUBLIC_URL).netloc,
         "public_url": settings.PITHEAD_PUBLIC_URL,
+        "passkey_domain": settings.OTP_WEBAUTHN_RP_ID,
+        "passkey_address": settings.OTP_WEBAUTHN_ALLOWED_ORIGINS[0],
     }

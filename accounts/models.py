@@ -11,12 +11,14 @@ from django.contrib.auth.models import PermissionsMixin
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from django_otp.models import Device, ThrottlingMixin
 from uuid_utils.compat import uuid7
 
-from accounts.access_levels import AccessLevel
+from accounts.access_levels import LEVEL_NAMES, AccessLevel
+from accounts.search import SearchIndex
 
-ACCESS_LEVEL_CHOICES = [(level.value, level.label) for level in AccessLevel]
+ACCESS_LEVEL_CHOICES = [(level.value, LEVEL_NAMES[level]) for level in AccessLevel]
 
 
 class UserManager(BaseUserManager["User"]):
@@ -38,9 +40,9 @@ class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-m
     """A person who signs in with e-mail, password and a second factor."""
 
     class Theme(models.TextChoices):
-        AUTO = "auto", "Follow system theme"
-        LIGHT = "light", "Light"
-        DARK = "dark", "Dark"
+        AUTO = "auto", _("Follow system theme")
+        LIGHT = "light", _("Light")
+        DARK = "dark", _("Dark")
 
     # Kept in lower case: phones capitalise what people type, and one person is one user.
     email = models.EmailField(
@@ -53,6 +55,8 @@ class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-m
     is_staff = models.BooleanField("staff", default=False, help_text="May enter the staff admin.")
     is_active = models.BooleanField("active", default=True, help_text="Unset instead of deleting the person.")
     theme = models.CharField(max_length=5, choices=Theme, default=Theme.AUTO)
+    language = models.CharField(max_length=10, blank=True, help_text="Empty: what the browser asks for.")
+    time_zone = models.CharField(max_length=64, blank=True, help_text="An IANA name; empty: UTC.")
     date_joined = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = UserManager()
@@ -63,6 +67,10 @@ class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-m
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
     REQUIRED_FIELDS = ["name"]
+
+    class Meta:
+        verbose_name, verbose_name_plural = "person", "people"
+        permissions = [("sign_out_user", "Can sign a person out of every browser")]
 
     def clean_fields(self, exclude: Any = None) -> None:
         self.email = self.email.lower()
@@ -104,24 +112,56 @@ class Account(models.Model):
     key_automation = models.BooleanField(
         default=False, help_text="Keys may manage keys, with the permissions keys:read and keys:write."
     )
+    permanent_delete = models.BooleanField(
+        default=False, help_text="A revoked key may be deleted for good; the audit trail stays."
+    )
+    leaks_only_disable = models.BooleanField(
+        default=False, help_text="A key whose secret leaked is switched off, and not revoked."
+    )
+    default_rate_limit = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="Requests per minute of a key that has no limit of its own. Empty: the maximum, if there is one.",
+    )
+    max_rate_limit = models.PositiveIntegerField(
+        null=True, blank=True, help_text="The most requests per minute that any key may make. Empty: no maximum."
+    )
+    rotation_days = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        default=90,
+        help_text="How old a production secret may grow before it is due. Empty: never.",
+    )
+    rotation_days_elsewhere = models.PositiveIntegerField(
+        null=True, blank=True, default=180, help_text="The same in staging and development."
+    )
+    pinned_policies = models.JSONField(
+        default=list, blank=True, help_text="The policies that only the pool’s staff may change."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     members = models.ManyToManyField(User, through="Membership", related_name="accounts")
 
     class Meta:
         ordering = ["name"]
+        permissions = [("suspend_account", "Can suspend and resume an account")]
 
     def __str__(self) -> str:
         return self.name
+
+    def rate_limit_of(self, own: int | None) -> int | None:
+        """Requests per minute in force for a key whose own limit is ``own``; None is no limit."""
+        limit = own if own is not None else self.default_rate_limit
+        return min((each for each in (limit, self.max_rate_limit) if each is not None), default=None)
 
 
 class KeyPermission(models.TextChoices):
     """What a member may do with the account's keys. The owner has all four."""
 
-    VIEW = "api_keys.view", "See API keys"
-    CREATE = "api_keys.create", "Create API keys"
-    UPDATE = "api_keys.update", "Change, disable and enable API keys"
-    DELETE = "api_keys.delete", "Revoke API keys"
+    VIEW = "api_keys.view", _("See API keys")
+    CREATE = "api_keys.create", _("Create API keys")
+    UPDATE = "api_keys.update", _("Change, disable and enable API keys")
+    DELETE = "api_keys.delete", _("Revoke API keys")
 
 
 class Membership(models.Model):
@@ -135,6 +175,7 @@ class Membership(models.Model):
     can_create_keys = models.BooleanField(KeyPermission.CREATE.label, default=False)
     can_update_keys = models.BooleanField(KeyPermission.UPDATE.label, default=False)
     can_delete_keys = models.BooleanField(KeyPermission.DELETE.label, default=False)
+    muted_notices = models.JSONField(default=list, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -153,15 +194,84 @@ class Membership(models.Model):
 
     @property
     def key_permissions(self) -> frozenset[KeyPermission]:
-        if self.is_owner:
-            return frozenset(KeyPermission)
-        held = {
-            KeyPermission.VIEW: self.can_view_keys,
-            KeyPermission.CREATE: self.can_create_keys,
-            KeyPermission.UPDATE: self.can_update_keys,
-            KeyPermission.DELETE: self.can_delete_keys,
-        }
-        return frozenset(permission for permission, has in held.items() if has)
+        return _key_permissions(self)
+
+
+class Invitation(models.Model):
+    """A place in an account, offered to an e-mail address. Only the digest of the link's token is stored."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="invitations")
+    email = models.EmailField("e-mail", max_length=254)
+    access_level = models.CharField(max_length=20, choices=ACCESS_LEVEL_CHOICES, default=AccessLevel.VIEWER)
+    is_owner = models.BooleanField("owner", default=False)
+    can_view_keys = models.BooleanField(KeyPermission.VIEW.label, default=False)
+    can_create_keys = models.BooleanField(KeyPermission.CREATE.label, default=False)
+    can_update_keys = models.BooleanField(KeyPermission.UPDATE.label, default=False)
+    can_delete_keys = models.BooleanField(KeyPermission.DELETE.label, default=False)
+    digest = models.BinaryField(max_length=32, unique=True, editable=False)
+    invited_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    invited_by_name = models.CharField(max_length=254)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True, editable=False)
+    cancelled_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "email"],
+                condition=models.Q(accepted_at=None, cancelled_at=None),
+                name="invitation_open_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email} to {self.account}"
+
+    @property
+    def key_permissions(self) -> frozenset[KeyPermission]:
+        return _key_permissions(self)
+
+    @property
+    def state(self) -> str:
+        """``accepted``, ``cancelled``, ``expired`` or ``open``."""
+        if self.accepted_at:
+            return "accepted"
+        if self.cancelled_at:
+            return "cancelled"
+        return "expired" if timezone.now() >= self.expires_at else "open"
+
+
+def _key_permissions(place: Membership | Invitation) -> frozenset[KeyPermission]:
+    if place.is_owner:
+        return frozenset(KeyPermission)
+    held = {
+        KeyPermission.VIEW: place.can_view_keys,
+        KeyPermission.CREATE: place.can_create_keys,
+        KeyPermission.UPDATE: place.can_update_keys,
+        KeyPermission.DELETE: place.can_delete_keys,
+    }
+    return frozenset(permission for permission, has in held.items() if has)
+
+
+class SignedInSession(models.Model):
+    """One browser in which a person is signed in: what the sessions page lists and ends."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="signed_in_sessions")
+    session_key = models.CharField(max_length=40, unique=True, editable=False)
+    address = models.GenericIPAddressField(null=True, editable=False)
+    user_agent = models.CharField(max_length=300, blank=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    last_seen_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["-last_seen_at"]
+
+    def __str__(self) -> str:
+        return f"{self.user} from {self.address or 'an unknown address'}"
 
 
 class RecoveryDevice(ThrottlingMixin, Device):
@@ -234,14 +344,25 @@ class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
 class AuditEvent(models.Model):
     """One thing that was done, written in the transaction that did it. Append-only; `audit.record` is the writer.
 
-    Names are copied beside the references, so that a row still reads after its actor or account is gone.
+    References outlive what they name, with names copied beside them: nothing ever updates a row. The database doesn't
+    check them either, since that would lock the person's row after the chain, where others lock it before. ``digest``
+    covers the row and the digest before it in its ``chain``: see `accounts.audit_chain`.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     at = models.DateTimeField(default=timezone.now, editable=False)
-    account = models.ForeignKey(Account, null=True, on_delete=models.SET_NULL, related_name="audit_events")
+    account = models.ForeignKey(
+        Account,
+        null=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="audit_events",
+    )
     account_name = models.CharField(max_length=120, blank=True)
-    actor = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    actor = models.ForeignKey(
+        User, null=True, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
     actor_name = models.CharField(max_length=254)
     via = models.CharField(max_length=10)
     address = models.GenericIPAddressField(null=True)
@@ -250,14 +371,24 @@ class AuditEvent(models.Model):
     target_id = models.CharField(max_length=64, blank=True)
     target_name = models.CharField(max_length=200, blank=True)
     data = models.JSONField(default=dict)
+    chain = models.CharField(max_length=36, editable=False)
+    number = models.PositiveBigIntegerField(editable=False)
+    digest = models.BinaryField(max_length=32, editable=False)
 
     objects = AuditEventQuerySet.as_manager()
 
     class Meta:
         ordering = ["-at", "-id"]
+        permissions = [("export_auditevent", "Can export the audit trail")]
+        constraints = [models.UniqueConstraint(fields=["chain", "number"], name="audit_chain_number")]
         indexes = [
-            models.Index(fields=["account", "-at"], name="audit_account_at"),
-            models.Index(fields=["target_type", "target_id", "-at"], name="audit_target_at"),
+            models.Index(fields=["-at", "-id"], name="audit_at"),
+            models.Index(fields=["account", "-at", "-id"], name="audit_account_at"),
+            models.Index(fields=["actor", "-at", "-id"], name="audit_actor_at"),
+            models.Index(fields=["action", "-at", "-id"], name="audit_action_at"),
+            models.Index(fields=["target_id", "target_type", "-at", "-id"], name="audit_target_at"),
+            SearchIndex(fields=["target_name"], name="audit_target_search"),
+            SearchIndex(fields=["actor_name"], name="audit_actor_search"),
         ]
 
     def __str__(self) -> str:
@@ -270,3 +401,31 @@ class AuditEvent(models.Model):
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         raise ValidationError("Audit events are append-only.")
+
+
+class AuditChain(models.Model):
+    """The head of one account's chain of audit events, or of the pool's own: how long it is, and the last digest."""
+
+    name = models.CharField(primary_key=True, max_length=36, editable=False)
+    length = models.PositiveBigIntegerField(default=0, editable=False)
+    digest = models.BinaryField(max_length=32, default=bytes(32), editable=False)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class WrappedKey(models.Model):
+    """A key of the installation's own, made on first use and wrapped under the master keys: `accounts.wrapped_keys`."""
+
+    name = models.CharField(primary_key=True, max_length=40, editable=False)
+    wrapped = models.BinaryField(editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.name

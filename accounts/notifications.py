@@ -3,38 +3,45 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC
 from smtplib import SMTPException
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.mail import send_mail
 from django.db import transaction
 from django.template.loader import render_to_string
+from django.utils import timezone, translation
 
-from accounts.models import Account, User
+from accounts.locale import language_of
+from accounts.models import User
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise
 
 logger = logging.getLogger(__name__)
 
 
-def notify(user: User, subject: str, template: str, **context: Any) -> None:
+def notify(user: User, subject: _StrOrPromise, template: str, **context: Any) -> None:
     """Mail ``templates/emails/<template>.txt`` to ``user`` after the transaction commits.
 
-    A mail server that is gone is logged and stops nothing: what the mail tells of has happened.
+    In the language of the receiver, whoever causes it: ``subject`` and words in ``context`` come as lazy translations.
+    Times are in UTC. A mail server that is gone is logged and stops nothing: what the mail tells of has happened.
     """
-    text = render_to_string(
-        f"emails/{template}.txt", {"user": user, "public_url": settings.PITHEAD_PUBLIC_URL, **context}
-    )
+    mail_address(user.email, subject, template, language=language_of(user), user=user, **context)
+
+
+def mail_address(email: str, subject: _StrOrPromise, template: str, *, language: str, **context: Any) -> None:
+    """As `notify`, to somebody who need not have a user, in ``language``."""
+    with translation.override(language), timezone.override(UTC):
+        # Names of people and accounts stand in subjects, which are one line.
+        title = " ".join(str(subject).split())
+        text = render_to_string(f"emails/{template}.txt", {"public_url": settings.PITHEAD_PUBLIC_URL, **context})
 
     def send() -> None:
         try:
-            send_mail(subject, text, None, [user.email])
+            send_mail(title, text, None, [email])
         except (OSError, SMTPException):
-            logger.exception("The mail “%s” could not be sent.", subject)
+            logger.exception("The mail “%s” could not be sent.", title)
 
     transaction.on_commit(send)
-
-
-def notify_owners(account: Account, subject: str, template: str, **context: Any) -> None:
-    """Mail every owner of ``account``, as `notify` does."""
-    for user in User.objects.filter(memberships__account=account, memberships__is_owner=True, is_active=True):
-        notify(user, subject, template, account=account, **context)

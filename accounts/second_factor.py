@@ -10,19 +10,25 @@ import re
 import secrets
 import time
 from base64 import b32encode
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
 from django.utils import timezone
+from django.utils.text import format_lazy
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 from django_otp import verify_token
 from django_otp.models import Device, ThrottlingMixin
 from django_otp.oath import TOTP
 from django_otp.plugins.otp_totp.models import TOTPDevice
+from django_otp_webauthn.models import WebAuthnCredential
 
 from accounts import audit
 from accounts.models import RecoveryCode, RecoveryDevice, SpentConfirmation, User
 from accounts.notifications import notify
+from accounts.passkeys import passkeys_of
 
 MAX_DELAY = timedelta(seconds=256)
 MAX_COUNTED_FAILURES = 9  # 2 ** (9 - 1) = 256 seconds
@@ -30,8 +36,10 @@ ENROLMENT_LIFETIME = timedelta(minutes=30)
 CONFIRMATION_MEMORY = timedelta(days=2)
 
 SET_UP = {
-    "second_factor.enrolled": "An authenticator app was set up as your second factor",
-    "second_factor.replaced": "Another authenticator app was set up as your second factor, in place of the one before,",
+    "second_factor.enrolled": gettext_lazy("An authenticator app was set up as your second factor"),
+    "second_factor.replaced": gettext_lazy(
+        "Another authenticator app was set up as your second factor, in place of the one before,"
+    ),
 }
 RECOVERY_CODES = 10
 # No 0 1 i l o u: nothing to mistake for another when read from paper.
@@ -60,7 +68,29 @@ def recovery_device(user: User) -> RecoveryDevice | None:
 
 
 def has_second_factor(user: User) -> bool:
-    return confirmed_app(user) is not None
+    return confirmed_app(user) is not None or passkeys_of(user).exists()
+
+
+def has_another(user: User, device: Device) -> bool:
+    """Whether the person could still sign in without ``device``."""
+    app = confirmed_app(user)
+    if app is not None and app.persistent_id != device.persistent_id:
+        return True
+    others = [passkey for passkey in passkeys_of(user) if passkey.persistent_id != device.persistent_id]
+    return bool(others)
+
+
+def is_recovery_code(code: str) -> bool:
+    """Whether ``code`` has the form of a recovery code."""
+    return _RECOVERY.fullmatch(_canonical(code)) is not None
+
+
+def who_has_one(users: Collection[User]) -> set[int]:
+    """Which of these people have a second factor, by id: one query for each kind."""
+    found: set[int] = set()
+    for kind in (TOTPDevice, WebAuthnCredential):
+        found |= set(kind.objects.filter(user__in=users, confirmed=True).values_list("user_id", flat=True))
+    return found
 
 
 def verify(user: User, code: str, *, action: str, nonce: str = "") -> Device:
@@ -71,41 +101,59 @@ def verify(user: User, code: str, *, action: str, nonce: str = "") -> Device:
 
     Raises CodeRefused with a sentence for the person, AlreadyConfirmed when ``nonce`` was confirmed before.
     """
-    canonical = re.sub(r"[\s-]", "", code).lower()
-    refusal = "That code is not right. Type the six digits that your app shows now."
+    canonical = _canonical(code)
+    refusal = _("That code is not right. Type the six digits that your app shows now.")
     device: Device | None = None
     with transaction.atomic(durable=True):
         # The person's row is the lock: it orders parallel uses over all devices, forms and workers.
         locked = User.objects.select_for_update().get(pk=user.pk)
-        if nonce and SpentConfirmation.objects.filter(user=locked, nonce=nonce).exists():
-            raise AlreadyConfirmed
+        refuse_repeat(locked, nonce)
         candidate = _device_for(locked, canonical) if locked.is_active else None
         if candidate is None:
             if _RECOVERY.fullmatch(canonical):
-                refusal = "That recovery code is not right, or was used before."
+                refusal = _("That recovery code is not right, or was used before.")
         elif (wait := _delay_left(candidate)) > 0:
-            refusal = f"Too many wrong codes. Try again in {wait} seconds, or use a recovery code."
+            refusal = ngettext(
+                "Too many wrong codes. Try again in %(wait)s second, or use a recovery code.",
+                "Too many wrong codes. Try again in %(wait)s seconds, or use a recovery code.",
+                wait,
+            ) % {"wait": wait}
         elif isinstance(candidate, TOTPDevice) and _was_just_used(candidate, canonical):
-            refusal = "That code was used already. Wait for the next one, at most 30 seconds."
+            refusal = _("That code was used already. Wait for the next one, at most 30 seconds.")
         else:
             device = verify_token(locked, candidate.persistent_id, canonical)
             if device is None:
                 _cap_failures(candidate)
                 if isinstance(candidate, RecoveryDevice):
-                    refusal = "That recovery code is not right, or was used before."
+                    refusal = _("That recovery code is not right, or was used before.")
             else:
-                if nonce:
-                    old = timezone.now() - CONFIRMATION_MEMORY
-                    SpentConfirmation.objects.filter(user=locked, at__lt=old).delete()
-                    SpentConfirmation.objects.create(user=locked, nonce=nonce, action=action)
+                remember(locked, nonce, action)
                 if isinstance(device, RecoveryDevice):
                     actor = audit.Actor(name=locked.name or locked.email, via="web", user=locked)
                     left = device.codes_left()
                     audit.record("recovery_code.used", actor=actor, target=locked, action_name=action, left=left)
-                    notify(locked, "A recovery code was used", "recovery_code_used", left=left)
+                    notify(locked, gettext_lazy("A recovery code was used"), "recovery_code_used", left=left)
     if device is None:
         raise CodeRefused(refusal)
     return device
+
+
+def _canonical(code: str) -> str:
+    return re.sub(r"[\s-]", "", code).lower()
+
+
+def refuse_repeat(locked: User, nonce: str) -> None:
+    """Raise AlreadyConfirmed when the form named ``nonce`` was confirmed before. The person's row is locked."""
+    if nonce and SpentConfirmation.objects.filter(user=locked, nonce=nonce).exists():
+        raise AlreadyConfirmed
+
+
+def remember(locked: User, nonce: str, action: str) -> None:
+    """Remember that the form named ``nonce`` was confirmed, in the transaction that spends what confirmed it."""
+    if not nonce:
+        return
+    SpentConfirmation.objects.filter(user=locked, at__lt=timezone.now() - CONFIRMATION_MEMORY).delete()
+    SpentConfirmation.objects.create(user=locked, nonce=nonce, action=action)
 
 
 def _device_for(user: User, canonical: str) -> Device | None:
@@ -148,7 +196,7 @@ def begin_enrolment(user: User) -> TOTPDevice:
 
     The caller has made sure that the person has no confirmed app, or has just proved it.
     """
-    TOTPDevice.objects.filter(user=user, confirmed=False).delete()
+    cancel_enrolment(user)
     return TOTPDevice.objects.create(user=user, name="Authenticator app", confirmed=False)
 
 
@@ -156,6 +204,10 @@ def pending_enrolment(user: User) -> TOTPDevice | None:
     """Return the app that waits for its first code, if it was begun lately."""
     since = timezone.now() - ENROLMENT_LIFETIME
     return TOTPDevice.objects.filter(user=user, confirmed=False, created_at__gte=since).order_by("-id").first()
+
+
+def cancel_enrolment(user: User) -> None:
+    TOTPDevice.objects.filter(user=user, confirmed=False).delete()
 
 
 def confirm_enrolment(user: User, code: str, *, actor: audit.Actor) -> TOTPDevice:
@@ -169,7 +221,7 @@ def confirm_enrolment(user: User, code: str, *, actor: audit.Actor) -> TOTPDevic
         User.objects.select_for_update().get(pk=user.pk)
         pending = pending_enrolment(user)
         if pending is None:
-            raise CodeRefused("This set-up has run out of time. Load the page again and scan the new code.")
+            raise CodeRefused(_("This set-up has run out of time. Load the page again and scan the new code."))
         if _TOTP.fullmatch(canonical):
             # Whoever types here has the seed on the screen: there is nothing to guess, so nobody has to wait.
             pending.throttle_reset()
@@ -181,32 +233,81 @@ def confirm_enrolment(user: User, code: str, *, actor: audit.Actor) -> TOTPDevic
             device.confirmed = True
             device.save(update_fields=["confirmed"])
             audit.record(action, actor=actor, target=user)
-            notify(user, "Your second factor was set up", "second_factor_changed", what=SET_UP[action])
+            notify(user, gettext_lazy("Your second factor was set up"), "second_factor_changed", what=SET_UP[action])
     if device is None:
-        raise CodeRefused("That code is not right. Type the six digits that the app shows now.")
+        raise CodeRefused(_("That code is not right. Type the six digits that the app shows now."))
     return device
+
+
+class LastFactor(Exception):
+    """Nobody removes their last second factor: they could not sign in any more."""
+
+
+def remove_passkey(user: User, passkey: WebAuthnCredential, *, actor: audit.Actor) -> None:
+    """Remove one of the person's passkeys; sessions that it opened end. Raises LastFactor, audit.StepUpMissing."""
+    actor.require_step_up("passkey.remove")
+    with transaction.atomic():
+        locked = User.objects.select_for_update().get(pk=user.pk)
+        if confirmed_app(locked) is None and not passkeys_of(locked).exclude(pk=passkey.pk).exists():
+            raise LastFactor
+        removed, _by_model = passkeys_of(locked).filter(pk=passkey.pk).delete()
+        if removed:
+            audit.record("passkey.removed", actor=actor, target=locked, name=passkey.name)
+            removal = gettext_lazy("A passkey, “{name}”, was removed from your second factors")
+            what = format_lazy(removal, name=passkey.name)
+            notify(locked, gettext_lazy("A passkey was removed"), "second_factor_changed", what=what)
+
+
+def remove_app(user: User, *, actor: audit.Actor) -> None:
+    """Remove the person's authenticator app; sessions that it opened end. Raises LastFactor, audit.StepUpMissing."""
+    actor.require_step_up("second_factor.remove")
+    with transaction.atomic():
+        locked = User.objects.select_for_update().get(pk=user.pk)
+        if not passkeys_of(locked).exists():
+            raise LastFactor
+        removed, _by_model = TOTPDevice.objects.filter(user=locked).delete()
+        if removed:
+            audit.record("second_factor.removed", actor=actor, target=locked)
+            what = gettext_lazy("Your authenticator app was removed from your second factors")
+            notify(locked, gettext_lazy("Your authenticator app was removed"), "second_factor_changed", what=what)
+
+
+def forget(locked: User) -> dict[str, int]:
+    """Take away every second factor of a person, whose row is locked, and return how many there were of each kind.
+
+    For `accounts.people`, which says who may, tells the person and leaves the audit row.
+    """
+    counted = {
+        "apps": TOTPDevice.objects.filter(user=locked, confirmed=True).count(),
+        "passkeys": passkeys_of(locked).count(),
+        "recovery_codes": RecoveryCode.objects.filter(device__user=locked, used_at=None).count(),
+    }
+    for kind in (TOTPDevice, WebAuthnCredential, RecoveryDevice):
+        kind.objects.filter(user=locked).delete()
+    return counted
 
 
 def make_recovery_codes(user: User, *, actor: audit.Actor) -> list[str]:
     """Replace the person's recovery codes and return the new ones, as shown: ``nasd-vrws-pzj2-wgt9``."""
     prefixes: set[str] = set()
     while len(prefixes) < RECOVERY_CODES:
-        prefixes.add("".join(secrets.choice(RECOVERY_ALPHABET) for _ in range(RecoveryCode.PREFIX_LENGTH)))
+        prefixes.add("".join(secrets.choice(RECOVERY_ALPHABET) for _n in range(RecoveryCode.PREFIX_LENGTH)))
     secret_length = RECOVERY_LENGTH - RecoveryCode.PREFIX_LENGTH
     codes = [
-        prefix + "".join(secrets.choice(RECOVERY_ALPHABET) for _ in range(secret_length)) for prefix in sorted(prefixes)
+        prefix + "".join(secrets.choice(RECOVERY_ALPHABET) for _n in range(secret_length))
+        for prefix in sorted(prefixes)
     ]
     # Ten Argon2 digests take a second or two: made before the transaction, so that no lock is held meanwhile.
     rows = [(code[: RecoveryCode.PREFIX_LENGTH], make_password(code)) for code in codes]
     with transaction.atomic():
-        device, _ = RecoveryDevice.objects.get_or_create(user=user, defaults={"name": "Recovery codes"})
+        device, _created = RecoveryDevice.objects.get_or_create(user=user, defaults={"name": "Recovery codes"})
         device.codes.all().delete()
         RecoveryCode.objects.bulk_create(
             RecoveryCode(device=device, prefix=prefix, digest=digest) for prefix, digest in rows
         )
         audit.record("recovery_codes.made", actor=actor, target=user, count=len(rows))
-        what = "New recovery codes were made for you, and any before them stopped working,"
-        notify(user, "New recovery codes", "second_factor_changed", what=what)
+        what = gettext_lazy("New recovery codes were made for you, and any before them stopped working,")
+        notify(user, gettext_lazy("New recovery codes"), "second_factor_changed", what=what)
     return ["-".join(code[i : i + 4] for i in range(0, RECOVERY_LENGTH, 4)) for code in codes]
 
 

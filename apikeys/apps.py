@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class ApiKeysConfig(AppConfig):
@@ -6,4 +7,6 @@ class ApiKeysConfig(AppConfig):
     verbose_name = "API keys"
 
     def ready(self) -> None:
-        from apikeys import checks  # noqa: F401 registers the system checks
+        from apikeys import checks, staff_groups  # noqa: F401 registers the system checks
+
+        post_migrate.connect(staff_groups.ensure, sender=self, dispatch_uid="apikeys.staff_groups")

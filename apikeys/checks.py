@@ -1,4 +1,4 @@
-"""System checks: the master keys that wrap every signing key, and the key prefix."""
+"""System checks: the master keys that wrap every signing key, the key prefix, and times that must be some."""
 
 from __future__ import annotations
 
@@ -47,4 +47,33 @@ def check_key_prefix(**kwargs: Any) -> list[CheckMessage]:
             hint="For example PITHEAD_KEY_PREFIX=ph",
             id="apikeys.E003",
         )
+    ]
+
+
+@register
+def check_metrics_token(**kwargs: Any) -> list[CheckMessage]:
+    if not settings.PITHEAD_METRICS_TOKEN or len(settings.PITHEAD_METRICS_TOKEN) >= 32:
+        return []
+    return [
+        Error(
+            "PITHEAD_METRICS_TOKEN is shorter than 32 characters.",
+            hint="Make one: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'. Without any nobody reads "
+            "/metrics.",
+            id="apikeys.E005",
+        )
+    ]
+
+
+@register
+def check_waits(**kwargs: Any) -> list[CheckMessage]:
+    names = (
+        "PITHEAD_REQUEST_LOG_SECONDS",
+        "PITHEAD_REQUEST_LOG_DAYS",
+        "PITHEAD_REDIS_WAIT_SECONDS",
+        "PITHEAD_SUPPORT_KEY_SECONDS",
+    )
+    return [
+        Error(f"{name} must be more than 0.", hint=f"Leave {name} out for its default.", id="apikeys.E004")
+        for name in names
+        if not getattr(settings, name) > 0
     ]

@@ -24,6 +24,10 @@ class Grant(Protocol):
     @property
     def allowed_networks(self) -> tuple[IPv4Network | IPv6Network, ...]: ...
     @property
+    def rate_limit(self) -> int | None: ...
+    @property
+    def rate_burst(self) -> int | None: ...
+    @property
     def expires_at(self) -> datetime | None: ...
     @property
     def secret_retires_at(self) -> datetime | None: ...
@@ -35,12 +39,15 @@ class Grant(Protocol):
     def revoked_at(self) -> datetime | None: ...
     @property
     def account_suspended_at(self) -> datetime | None: ...
+    @property
+    def picked_only(self) -> bool: ...
 
 
 @dataclass(frozen=True)
 class RequestFacts:
     """The facts about a request. ``in_reach`` is None where no entity is asked for.
 
+    ``retry_after`` is the seconds until the key's rate limit allows the next request, None while it does.
     ``endpoints`` says where each environment's endpoint is, for the holder of a key that came to the wrong one.
     """
 
@@ -49,6 +56,7 @@ class RequestFacts:
     now: datetime
     permission: str | None = None
     in_reach: bool | None = None
+    retry_after: int | None = None
     endpoints: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -83,7 +91,9 @@ def account_active(grant: Grant, facts: RequestFacts) -> Denial | None:
 
 def key_not_revoked(grant: Grant, facts: RequestFacts) -> Denial | None:
     if grant.revoked_at is not None:
-        return Denial("key_revoked", "This key was revoked. Ask the account's owner for a new one.")
+        # Owners don't see support keys.
+        whoever = "the pool's support" if grant.picked_only else "the account's owner"
+        return Denial("key_revoked", f"This key was revoked. Ask {whoever} for a new one.")
     return None
 
 
@@ -103,7 +113,8 @@ def key_not_expired(grant: Grant, facts: RequestFacts) -> Denial | None:
 
 def key_enabled(grant: Grant, facts: RequestFacts) -> Denial | None:
     if grant.disabled_at is not None:
-        return Denial("key_disabled", "This key is switched off. The account's owner can switch it on again.")
+        whoever = "The pool's support" if grant.picked_only else "The account's owner"
+        return Denial("key_disabled", f"This key is switched off. {whoever} can switch it on again.")
     return None
 
 
@@ -118,15 +129,31 @@ def environment_fits(grant: Grant, facts: RequestFacts) -> Denial | None:
 
 
 def address_allowed(grant: Grant, facts: RequestFacts) -> Denial | None:
-    """IPv4 and IPv6 are matched apart: a list with networks of one version alone denies the other."""
-    if not grant.allowed_networks:
-        return None
-    address = _parse_address(facts.address)
-    if address is not None and any(
-        address.version == network.version and address in network for network in grant.allowed_networks
-    ):
+    if admits(grant.allowed_networks, facts.address):
         return None
     return Denial("address_not_allowed", f"This key may not be used from {facts.address or 'an unknown address'}.")
+
+
+def admits(networks: Sequence[IPv4Network | IPv6Network], address: str | None) -> bool:
+    """Whether a key that is held to ``networks`` may be used from ``address``; no networks: from anywhere.
+
+    IPv4 and IPv6 are matched apart: a list with networks of one version alone denies the other.
+    """
+    if not networks:
+        return True
+    parsed = _parse_address(address)
+    return parsed is not None and any(parsed.version == network.version and parsed in network for network in networks)
+
+
+def rate_within_limit(grant: Grant, facts: RequestFacts) -> Denial | None:
+    if facts.retry_after is None:
+        return None
+    requests = "1 request" if grant.rate_limit == 1 else f"{grant.rate_limit} requests"
+    seconds = "1 second" if facts.retry_after == 1 else f"{facts.retry_after} seconds"
+    often = f"{requests} a minute"
+    if grant.rate_burst != grant.rate_limit:
+        often += f", {grant.rate_burst} of them at once"
+    return Denial("rate_limited", f"This key may make {often}. Wait {seconds} before the next one.")
 
 
 def permission_granted(grant: Grant, facts: RequestFacts) -> Denial | None:
@@ -154,9 +181,11 @@ STANDING_RULES: tuple[Rule, ...] = (
     environment_fits,
     address_allowed,
 )
+#: The rule on how often, judged once the key itself is in good standing: a refused key uses up nothing.
+RATE_RULES: tuple[Rule, ...] = (rate_within_limit,)
 #: Rules on what is asked for.
 ACCESS_RULES: tuple[Rule, ...] = (permission_granted, entity_in_reach)
-RULES: tuple[Rule, ...] = STANDING_RULES + ACCESS_RULES
+RULES: tuple[Rule, ...] = STANDING_RULES + RATE_RULES + ACCESS_RULES
 
 
 def decide(grant: Grant, facts: RequestFacts, rules: Sequence[Rule] = RULES) -> Decision:

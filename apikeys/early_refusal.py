@@ -1,4 +1,4 @@
-"""A WSGI layer in front of Django: what is no key of ours is refused for the price of parsing one header."""
+"""A WSGI layer in front of Django: what can be no key is refused for the price of parsing one header."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
-from apikeys import problems
-from apikeys.authentication import PRESENTED_KEY, parse_authorization
+from accounts.client_ip import address_in
+from apikeys import metrics, problems
+from apikeys.authentication import PRESENTED_KEY, read_attempt
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
@@ -18,23 +19,29 @@ if TYPE_CHECKING:
 class EarlyRefusal:
     """Wraps the WSGI application. Malformed and mistyped keys go no further: no request object, no middleware.
 
-    The answer is the one that a wrong secret gets, to the byte. Parsed keys travel on in the environment.
+    The answer is the one that a wrong secret gets, to the byte, and both count as failed attempts. Parsed keys travel
+    on in the environment.
     """
 
     def __init__(self, application: WSGIApplication) -> None:
         self.application = application
         self.mounts = tuple(f"/{mount}" for mount in settings.PITHEAD_API_MOUNTS.values())
+        self.prefix = f"{settings.PITHEAD_KEY_PREFIX}_"
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         header = environ.get("HTTP_AUTHORIZATION")
-        if header is None or not environ.get("PATH_INFO", "").startswith(self.mounts):
+        path = environ.get("PATH_INFO", "")
+        if header is None or not path.startswith(self.mounts):
+            return self.application(environ, start_response)
+        if self.prefix in f"{path} {environ.get('QUERY_STRING', '')}":  # a key in the wrong place, perhaps
             return self.application(environ, start_response)
         try:
-            environ[PRESENTED_KEY] = parse_authorization(header)
+            environ[PRESENTED_KEY] = read_attempt(header, address_in(environ))
         except problems.Problem as problem:
             request_id = problems.new_request_id()
             content = problems.content(problem, request_id)
             status = HTTPStatus(problem.status_code)
+            metrics.answered(metrics.API, status, problem.problem_code)
             headers = problems.headers(problem, request_id) | {
                 "Content-Type": problems.CONTENT_TYPE,
                 "Content-Length": str(len(content)),

@@ -6,13 +6,13 @@ A view says it all in its attributes: ``permission``, ``serializer_class``, ``re
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from threading import Lock
 from typing import Any
 
 import django_filters
 from django.conf import settings
+from django.utils import translation
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
@@ -22,8 +22,12 @@ from rest_framework import serializers
 from rest_framework.generics import GenericAPIView
 
 from accounts.access_levels import PERMISSIONS, AccessLevel
-from apikeys import openapi_examples, problems
+from apikeys import idempotency, openapi_examples, problems
+from apikeys.api.keys_callers import ACCOUNT, OTP
 from apikeys.permissions import ANY_KEY, required_permission
+from apikeys.request_rows import USAGE_DAYS
+from apikeys.routes import name_ids
+from apikeys.usage import DAYS_SHOWN
 from entities.api import filters
 from entities.api.base import ListView, NoSuchRoute
 from entities.api.charts import DEFAULT_PERIOD, MAX_MINERS, PERIODS
@@ -32,7 +36,7 @@ from entities.api.pagination import KeysetPagination
 _making = Lock()
 READS = ("GET", "HEAD")
 #: Last words of routes that do something, rather than hold something.
-_VERBS = ("revoke", "accept")
+_VERBS = ("revoke", "accept", "rotate", "regenerate", "end-overlap", "disable", "enable", "verify")
 
 
 class ProblemSerializer(serializers.Serializer[Any]):
@@ -68,12 +72,33 @@ class BearerScheme(OpenApiAuthenticationExtension):
         }
 
 
+class SessionScheme(OpenApiAuthenticationExtension):
+    target_class = "apikeys.api.keys_callers.PersonAuthentication"
+    name = ["session", "account"]  # both
+
+    def get_security_definition(self, auto_schema: Any) -> list[dict[str, Any]]:
+        return [
+            {
+                "type": "apiKey",
+                "in": "cookie",
+                "name": settings.SESSION_COOKIE_NAME,
+                "description": "A person who signed in with both factors. Writes take the CSRF token as X-CSRFToken.",
+            },
+            {
+                "type": "apiKey",
+                "in": "header",
+                "name": ACCOUNT,
+                "description": "Which of the person’s accounts is meant: its name in web addresses.",
+            },
+        ]
+
+
 class ApiSchema(AutoSchema):
     def get_operation_id(self) -> str:
         """``listMiners``, ``getMinerBalance``: verb and route, for generated clients."""
         words = [word for word in self._route.split("/") if not word.startswith("{")]
         if self.method == "POST" and words[-1] in _VERBS:
-            verb, words = words[-1], words[:-1]
+            verb, words = _camel(words[-1]), words[:-1]
         else:
             verb = {"GET": "list" if self.is_list else "get", "POST": "create", "PATCH": "change"}.get(
                 self.method, self.method.lower()
@@ -85,7 +110,9 @@ class ApiSchema(AutoSchema):
         one = f"/{word}/{{" in self.path or (last is None and self._route.endswith(word))
         if one:
             word = word.removesuffix("es") if word.endswith("sses") else word.removesuffix("s")
-        return "".join(part.capitalize() for part in word.split("-"))
+        # “key” alone is the one that asks.
+        whose = "Account" if self._route.startswith("keys") and word in ("key", "keys") else ""
+        return whose + "".join(part.capitalize() for part in word.split("-"))
 
     def get_summary(self) -> str:
         return self._doc().split("\n", 1)[0].rstrip(".")
@@ -101,6 +128,8 @@ class ApiSchema(AutoSchema):
             levels = [level.label for level in AccessLevel if level in row.levels]
             by_level = f"{', '.join(levels)}, and custom roles with it" if levels else "Custom roles with it alone"
             needs = f"Needs the permission `{permission}` ({row.action}). Access levels: {by_level}."
+            if right := getattr(self.view, "rights", {}).get(self.method):
+                needs += f" Or a person’s session, with the right “{right.label}” in the account."
         return f"{further}\n\n{needs}".strip()
 
     def get_tags(self) -> list[str]:
@@ -121,6 +150,8 @@ class ApiSchema(AutoSchema):
         answer = None if success == 204 else self._answer()
         answers: dict[Any, Any] = {(success, "application/json"): OpenApiResponse(answer, description=_DONE[success])}
         deferred = getattr(self.view, "deferred", {}).get(self.method)
+        if idempotency.HEADER in getattr(self.view, "takes", {}).get(self.method, ()):
+            answers[200, "application/json"] = OpenApiResponse(answer, description=_REPEATED)
         if deferred is not None:
             answers[202, "application/json"] = OpenApiResponse(deferred, description=_DONE[202])
         if self.method == "GET" and getattr(self.view, "changes_slowly", False):
@@ -139,7 +170,8 @@ class ApiSchema(AutoSchema):
     def refusals(self) -> dict[int, list[str]]:
         """Status → the codes of `problems.CODES` that this operation can answer."""
         codes = ["invalid_request", "missing_credentials", "invalid_key", "wrong_environment", "key_revoked"]
-        codes += ["key_expired", "key_disabled", "account_suspended", "address_not_allowed", "unavailable"]
+        codes += ["key_expired", "key_disabled", "account_suspended", "address_not_allowed", "rate_limited"]
+        codes.append("unavailable")
         if required_permission(self.view, self.method) != ANY_KEY:
             codes.append("permission_denied")
         if "{" in self.path or "id" in getattr(self.view, "parameters", ()):
@@ -148,6 +180,7 @@ class ApiSchema(AutoSchema):
             codes += ["payload_too_large", "unsupported_media_type"]
         if self.method in getattr(self.view, "conflicts", ()):
             codes.append("conflict")
+        codes += getattr(self.view, "further_codes", {}).get(self.method, ())
         by_status: dict[int, list[str]] = {}
         for code in codes:
             by_status.setdefault(problems.CODES[code].status, []).append(code)
@@ -172,7 +205,7 @@ class ApiSchema(AutoSchema):
                 "in": "path",
                 "name": name,
                 "required": True,
-                "schema": {"type": "string", "format": "uuid"},
+                "schema": _PATH_SCHEMAS.get(name, {"type": "string", "format": "uuid"}),
                 "description": f"The ID of the {name.removesuffix('_id').replace('_', ' ')}.",
             }
             for name in variables
@@ -187,6 +220,7 @@ class ApiSchema(AutoSchema):
             parameters += [_parameter(name) for name in getattr(self.view, "parameters", ())]
             if getattr(self.view, "changes_slowly", False):
                 parameters.append(_IF_NONE_MATCH)
+        parameters += [_HEADERS[name] for name in getattr(self.view, "takes", {}).get(self.method, ())]
         return parameters
 
     def _doc(self) -> str:
@@ -195,10 +229,33 @@ class ApiSchema(AutoSchema):
 
 
 _DONE = {200: "The answer", 201: "Made", 202: "Waits for somebody else", 204: "Done"}
+_REPEATED = "The request came before: the same key, and no secret"
 _IF_NONE_MATCH = OpenApiParameter(
     "If-None-Match", str, OpenApiParameter.HEADER, description="The ETag of the answer that you have."
 )
+_HEADERS = {
+    idempotency.HEADER: OpenApiParameter(
+        idempotency.HEADER,
+        {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!#-\\[\\]-~]+$"},
+        OpenApiParameter.HEADER,
+        description=(
+            f"Names this request: sent again within {idempotency.MEMORY.days} days it makes nothing, and is answered "
+            "200 with the same key and no secret. With another request: 422."
+        ),
+    ),
+    OTP: OpenApiParameter(
+        OTP,
+        {"type": "string", "maxLength": 40},
+        OpenApiParameter.HEADER,
+        description="For people’s sessions: a code of the authenticator app, or a recovery code. Keys need none.",
+    ),
+}
+_PATH_SCHEMAS = {"key_id": {"type": "string", "pattern": "^key_[0-9A-Za-z]{12}$"}}
 _PARAMETERS: dict[str, dict[str, Any]] = {
+    "days": {
+        "type": {"type": "integer", "minimum": 1, "maximum": USAGE_DAYS, "default": DAYS_SHOWN},
+        "description": "How many days, with today.",
+    },
     "limit": {
         "type": {
             "type": "integer",
@@ -219,6 +276,11 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
         "explode": True,
     },
 }
+
+
+def _camel(words: str) -> str:
+    first, *others = words.split("-")
+    return first + "".join(word.capitalize() for word in others)
 
 
 def _parameter(name: str) -> OpenApiParameter:
@@ -247,15 +309,10 @@ def only_one_mount(endpoints: list[Any], **kwargs: Any) -> list[Any]:
     """Preprocessing hook: the environments' endpoints are servers of one description."""
     mount = f"/{settings.PITHEAD_API_MOUNTS['production']}"
     return [
-        (_name_ids(path), regex, method, callback)
+        (name_ids(path), regex, method, callback)
         for path, regex, method, callback in endpoints
         if path.startswith(mount) and callback.cls is not NoSuchRoute
     ]
-
-
-def _name_ids(path: str) -> str:
-    """``/miners/{entity_id}`` → ``/miners/{miner_id}``."""
-    return re.sub(r"/([a-z]+)s/\{entity_id\}", r"/\1s/{\1_id}", path)
 
 
 def add_examples(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
@@ -272,7 +329,8 @@ def document() -> dict[str, Any]:
 
 @cache
 def _make() -> dict[str, Any]:
-    schema: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
+    with translation.override("en"):
+        schema: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
     schema["servers"] = [
         {"url": f"{settings.PITHEAD_PUBLIC_URL}/{mount}".rstrip("/"), "description": name.capitalize()}
         for name, mount in settings.PITHEAD_API_MOUNTS.items()

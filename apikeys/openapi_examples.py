@@ -53,6 +53,48 @@ BY_NAME: dict[str, Any] = {
     "errors": {"limit": ["Give a whole number from 1 to 500."]},
     "note": "Replaced by the key of the new bot",
 }
+_NAMED = {"name": "Hall dashboard", "description": "The wall in hall 3; ask Olga"}
+_MANAGED = {
+    **_NAMED,
+    "id": "key_7GkQ2mZp4XbT",
+    "rate_limit": 300,
+    "rate_burst": 20,
+    "created_by": "Terraform (key_Xb4Tf0RrW2yc)",
+    "disabled_at": None,
+    "revoked_at": None,
+    "revoke_reason": None,
+}
+#: Schema → fields, where they mean something of their own.
+BY_SCHEMA: dict[str, dict[str, Any]] = {
+    "NewKey": {**_NAMED, "rate_limit": 300, "rate_burst": 20},
+    "PatchedKeyChange": {**_NAMED, "rate_limit": 300, "rate_burst": 20},
+    "KeyRow": _MANAGED,
+    "ManagedKey": _MANAGED,
+    "RevealedKey": {**_MANAGED, "secret": "ph_live_7GkQ2mZp4XbT…"},
+    "Secret": {"mask": "ph_live_7GkQ2m••••", "retires_at": None},
+    "Usage": {"id": "key_7GkQ2mZp4XbT"},
+    "KeyQuestion": {
+        "key": "ph_live_…",
+        "permission": "hashrate:read",
+        "entity": _ID,
+        "address": "198.51.100.7",
+        "method": "GET",
+    },
+    "KeyVerdict": {
+        "valid": True,
+        "status": 200,
+        "code": None,
+        "detail": None,
+        "key_id": "key_7GkQ2mZp4XbT",
+        "account": "northfold",
+        "environment": "production",
+        "access_level": "viewer",
+        "role": None,
+        "permissions": ["entities:read", "hashrate:read", "stats:read", "workers:read"],
+        "expires_at": None,
+        "rate_limit": {"limit": 300, "remaining": 299, "reset": 1},
+    },
+}
 _BY_FORMAT = {
     "uuid": _ID,
     "date-time": "2026-11-21T12:00:00Z",
@@ -67,6 +109,9 @@ _DETAILS = {
     "payload_too_large": "Send at most 65,536 bytes at once.",
     "unsupported_media_type": 'Unsupported media type "text/plain" in request.',
     "conflict": "This is there already.",
+    "refused": "Not within the scopes of the key that asks: *:hubs/*.",
+    "otp_required": "Send a code of your authenticator app with this request, as “Pithead-OTP”.",
+    "otp_refused": "That code is not right. Type the six digits that your app shows now.",
     "unavailable": "The service can't answer right now. Try again in 3 seconds.",
 }
 
@@ -84,6 +129,8 @@ def add(document: dict[str, Any]) -> dict[str, Any]:
                         media["examples"] = _problems(int(status), operation)
                     else:
                         media["example"] = _example(media["schema"], schemas)
+                        if status == "200" and "secret_shown" in media["example"]:  # to a repeated request
+                            media["example"] |= {"secret": None, "secret_shown": False}
     return document
 
 
@@ -105,13 +152,17 @@ def _problems(status: int, operation: dict[str, Any]) -> dict[str, Any]:
             members["permission"] = operation["x-permission"]
         if code == "invalid_request":
             members["errors"] = BY_NAME["errors"]
+        if code == "refused":
+            members["errors"] = {"scopes": [members["detail"]]}
         examples[code] = {"summary": row.title, "value": members}
     return examples
 
 
 def _example(schema: dict[str, Any], schemas: dict[str, Any], name: str = "") -> Any:
     if "$ref" in schema:
-        return _example(schemas[schema["$ref"].rsplit("/", 1)[-1]], schemas, name)
+        schema_name = schema["$ref"].rsplit("/", 1)[-1]
+        example = _example(schemas[schema_name], schemas, name)
+        return example | BY_SCHEMA[schema_name] if schema_name in BY_SCHEMA else example
     for combined in ("allOf", "oneOf", "anyOf"):
         if combined in schema:
             return _example(schema[combined][0], schemas, name)

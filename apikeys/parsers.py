@@ -12,7 +12,7 @@ from django.http import QueryDict
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 
-from apikeys import problems
+from apikeys import misplaced, problems
 
 MAX_BODY_BYTES = 64 * 1024
 #: The most that any route takes.
@@ -23,14 +23,20 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class LimitedParser(BaseParser):
-    """Reads at most ``max_body_bytes`` of the view, or MAX_BODY_BYTES. Raises Problem ``payload_too_large``."""
+    """Reads at most ``max_body_bytes`` of the view, or MAX_BODY_BYTES. Raises Problem ``payload_too_large``.
+
+    Also ``invalid_request`` where a secret stands in the body.
+    """
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
         limit = getattr((parser_context or {}).get("view"), "max_body_bytes", MAX_BODY_BYTES)
         content: bytes = stream.read(limit + 1)
         if len(content) > limit:
             raise too_large(limit)
-        return self.read(content)
+        data = self.read(content)
+        if parser_context is not None:
+            misplaced.check_body(content, data, parser_context["request"]._request)
+        return data
 
     def read(self, content: bytes) -> Any:
         raise NotImplementedError

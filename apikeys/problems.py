@@ -34,6 +34,8 @@ CODES: dict[str, Code] = {
     "account_suspended": Code(401, "The account is suspended", "invalid_token"),
     "address_not_allowed": Code(403, "The address is not allowed"),
     "permission_denied": Code(403, "The API key lacks a permission", "insufficient_scope"),
+    "otp_required": Code(403, "A second factor is needed"),
+    "otp_refused": Code(403, "The code is not right"),
     "not_found": Code(404, "Not found"),
     "conflict": Code(409, "In conflict with what is there"),
     "payload_too_large": Code(413, "The request is too large"),
@@ -41,6 +43,9 @@ CODES: dict[str, Code] = {
     "not_acceptable": Code(406, "No such representation"),
     "unsupported_media_type": Code(415, "The content type is not supported"),
     "invalid_request": Code(400, "The request is not valid"),
+    "refused": Code(422, "The rules forbid that"),
+    "idempotency_key_reused": Code(422, "The Idempotency-Key came with another request before"),
+    "rate_limited": Code(429, "Too many requests"),
     "internal_error": Code(500, "Something went wrong on our side"),
     "unavailable": Code(503, "Temporarily unavailable"),
 }
@@ -118,9 +123,20 @@ def response(problem: Problem, request: HttpRequest) -> HttpResponse:
     text = content(problem, request_id)
     # CommonMiddleware counts the bytes of other answers; this one may be given before it is reached.
     length = {"Content-Length": str(len(text))}
-    return HttpResponse(
+    answer = HttpResponse(
         text, status=problem.status_code, content_type=CONTENT_TYPE, headers=headers(problem, request_id) | length
     )
+    answer.problem_code = problem.problem_code  # type: ignore[attr-defined]
+    return answer
+
+
+def code_of(answer: HttpResponse) -> str:
+    """The code of an answer that is a problem; "" of every other."""
+    if answer.status_code < 400:
+        return ""
+    data = getattr(answer, "data", None)
+    code = data.get("code", "") if isinstance(data, dict) else getattr(answer, "problem_code", "")
+    return str(code)
 
 
 def request_id_of(request: HttpRequest) -> str:
@@ -182,6 +198,20 @@ def missing_credentials() -> Problem:
 def invalid_key() -> Problem:
     """One and the same answer for a malformed, mistyped, unknown or wrong key."""
     return Problem("invalid_key", "This is not a valid API key. Check that it was copied whole.")
+
+
+def too_many_attempts(limit: int, seconds: int) -> Problem:
+    """One and the same answer, whether or not there is such a key: nobody has looked."""
+    return Problem(
+        "rate_limited",
+        "Too many API keys that are not valid came from this address, or with this key’s public part. "
+        f"Wait {seconds} second{'' if seconds == 1 else 's'}, and check that the key was copied whole.",
+        headers={
+            "Retry-After": str(seconds),
+            "RateLimit-Policy": f'"attempts";q={limit};w=60',
+            "RateLimit": f'"attempts";r=0;t={seconds}',
+        },
+    )
 
 
 def for_status(status: int) -> Problem:

@@ -1,8 +1,9 @@
-"""Keeps keys out of logs: whatever looks like one is masked before any handler sees the record."""
+"""Keeps keys and links out of logs: whatever looks like one is masked before any handler sees the record."""
 
 from __future__ import annotations
 
 import logging
+import re
 import traceback
 from typing import Any
 
@@ -10,9 +11,19 @@ from django.conf import settings
 
 from apikeys import key_format
 
+#: The links in mails whose last part is a secret, as an error's line would write them.
+_LINKS = re.compile(r"(/invitations/(?!open/)|/sign-in/new-password/[^/\s\"'?#]+/(?!set-password/))[^/\s\"'?#]+")
+#: A header's credentials. Old keys of support's look like nothing else that could be told from other text.
+_CREDENTIALS = re.compile(r"(\bbearer(?:\s|%20)+)[^\s\"'<>]{16,}", re.IGNORECASE)
+_ENCODED = re.compile(r"%5f", re.IGNORECASE)
+
 
 def redact(text: str) -> str:
-    """Replace everything in ``text`` that looks like a key by its prefix and ``[redacted]``."""
+    """Replace everything in ``text`` that looks like a key by its prefix and ``[redacted]``, and tokens in links."""
+    text = _LINKS.sub(r"\1[redacted]", text)
+    text = _CREDENTIALS.sub(r"\1[redacted]", text)
+    if "%5" in text:  # an underscore as some clients write it into an address
+        text = _ENCODED.sub("_", text)
     return key_format.find_pattern(settings.PITHEAD_KEY_PREFIX).sub(f"{settings.PITHEAD_KEY_PREFIX}_[redacted]", text)
 
 

@@ -6,20 +6,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
+from django.utils.text import format_lazy
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from accounts import audit
 from accounts.access_levels import AUTOMATION_PERMISSIONS, PERMISSIONS, Action, Permission
+from accounts.changes import Refused
 from accounts.forms import StepUpForm
 from accounts.models import Account, Membership
 from apikeys import roles
-from apikeys.lifecycle import Refused
 from apikeys.models import Role
 
 #: Action class -> its heading, and what its permissions have in common.
 CLASSES = {
-    Action.READ: ("See", "They change nothing."),
-    Action.WRITE: ("Change", "They change what is there."),
-    Action.ADMIN: ("Administer", "They decide who belongs and how it works. Programs rarely need them."),
+    Action.READ: (_("See"), _("They change nothing.")),
+    Action.WRITE: (_("Change"), _("They change what is there.")),
+    Action.ADMIN: (_("Administer"), _("They decide who belongs and how it works. Programs rarely need them.")),
 }
 
 
@@ -47,27 +50,34 @@ class RoleForm(StepUpForm):
     """
 
     name = forms.CharField(
+        label=_("Name"),
         max_length=roles.NAME_LENGTH,
-        help_text="Shown where an access level is: on keys, in lists and logs.",
-        error_messages={"required": "Give the role a name."},
+        help_text=_("Shown where an access level is: on keys, in lists and logs."),
+        error_messages={"required": _("Give the role a name.")},
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     description = forms.CharField(
+        label=_("Description"),
         max_length=roles.DESCRIPTION_LENGTH,
         required=False,
-        help_text="What it is for, so that somebody else can tell later.",
+        help_text=_("What it is for, so that somebody else can tell later."),
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     permissions = forms.MultipleChoiceField(
+        label=_("Permissions"),
         choices=[
             (
                 title,
-                [(row.name, f"{row.description} ({row.name})") for row in PERMISSIONS.values() if row.action is act],
+                [
+                    (row.name, format_lazy("{} ({})", row.words, row.name))
+                    for row in PERMISSIONS.values()
+                    if row.action is act
+                ],
             )
-            for act, (title, _) in CLASSES.items()
+            for act, (title, _lead) in CLASSES.items()
         ],
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"required": "Choose at least one permission."},
+        error_messages={"required": _("Choose at least one permission.")},
     )
 
     def __init__(
@@ -114,7 +124,9 @@ class RoleForm(StepUpForm):
     def why_not(self, permission: str) -> str:
         """Why ``permission`` can't be given here; "" when it can."""
         if permission in AUTOMATION_PERMISSIONS and not self.account.key_automation:
-            return "Only where the account allows keys to manage keys. The pool’s staff can switch that on."
+            return gettext(
+                "Only where the account allows keys to manage keys. An owner can switch that on in the settings."
+            )
         return roles.why_beyond([permission], self.giver)
 
     @property
@@ -128,8 +140,8 @@ class RoleForm(StepUpForm):
         ticked = set(self.ticked)
         return [
             Group(
-                title,
-                lead,
+                str(title),
+                str(lead),
                 [
                     Box(
                         row,

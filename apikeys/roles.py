@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from accounts import access, audit
 from accounts.access_levels import AUTOMATION_PERMISSIONS, CUSTOM, PERMISSIONS, STAFF_PERMISSIONS, AccessLevel
+from accounts.changes import Refused, lock_account
 from accounts.models import Account, KeyPermission, Membership
-from apikeys.lifecycle import Refused, check_ceiling, check_name, lock_account
 from apikeys.models import Role
+from apikeys.rules import check_ceiling, check_name
 
 CREATE, EDIT, DELETE = "role.create", "role.edit", "role.delete"
 NAME_LENGTH, DESCRIPTION_LENGTH = 60, 200
@@ -128,20 +130,23 @@ def check(
     """
     giver = access.require_right(actor, account, *RIGHTS)
     if role is not None:
-        check_ceiling(frozenset(role.permissions), giver, "permissions", "role")
+        check_ceiling(frozenset(role.permissions), giver, "permissions", of_role=True)
     name = _check_name(account, name, role)
     description = " ".join(description.split())
     if len(description) > DESCRIPTION_LENGTH or not description.isprintable():
-        raise Refused(f"At most {DESCRIPTION_LENGTH} printable characters.", "description")
+        raise Refused(_("At most %(longest)s printable characters.") % {"longest": DESCRIPTION_LENGTH}, "description")
     wanted = frozenset(permissions)
     if unknown := sorted(wanted - PERMISSIONS.keys()):
-        raise Refused(f"“{unknown[0][:60]}” is no permission.", "permissions")
+        raise Refused(_("“%(name)s” is no permission.") % {"name": unknown[0][:60]}, "permissions")
     if not wanted:
-        raise Refused("Choose at least one permission.", "permissions")
+        raise Refused(_("Choose at least one permission."), "permissions")
     if role is None or wanted != frozenset(role.permissions):
-        check_ceiling(wanted, giver, "permissions", "role")
+        check_ceiling(wanted, giver, "permissions", of_role=True)
         if wanted & AUTOMATION_PERMISSIONS and not account.key_automation:
-            raise Refused("Keys of this account may not manage keys. The pool's staff can allow it.", "permissions")
+            raise Refused(
+                _("Only where the account allows keys to manage keys. An owner can switch that on in the settings."),
+                "permissions",
+            )
         if role is not None and (reason := why_fixed(account, _keys_in_use(role))):
             raise Refused(reason, "permissions")
     return CheckedRole(name, description, [known for known in PERMISSIONS if known in wanted])
@@ -159,26 +164,32 @@ def why_beyond(permissions: Collection[str], giver: Membership | None) -> str:
     if giver is None or not beyond:
         return ""
     if beyond & STAFF_PERMISSIONS:
-        return "Only the pool’s staff give this."
+        return _("Only the pool’s staff give this.")
     if beyond <= AUTOMATION_PERMISSIONS:
-        return "Only an owner lets keys manage keys."
-    return f"More than your own level, {giver.get_access_level_display()}."
+        return _("Only an owner lets keys manage keys.")
+    return _("More than your own level, %(level)s.") % {"level": giver.get_access_level_display()}
 
 
 def why_fixed(account: Account, in_use: int) -> str:
     """Why the permissions of a role that ``in_use`` keys have can't be changed; "" when they can."""
     if not in_use or account.keys_editable:
         return ""
-    use = "1 key uses" if in_use == 1 else f"{in_use} keys use"
-    return f"{use} this role, so its permissions are fixed. Clone it, and give the clone to new keys."
+    return ngettext(
+        "%(count)d key uses this role, so its permissions are fixed. Clone it, and give the clone to new keys.",
+        "%(count)d keys use this role, so its permissions are fixed. Clone it, and give the clone to new keys.",
+        in_use,
+    ) % {"count": in_use}
 
 
 def why_kept(used: int) -> str:
     """Why a role that ``used`` keys have, revoked ones counted, can't be deleted; "" when it can."""
     if not used:
         return ""
-    use = "1 key has" if used == 1 else f"{used} keys have"
-    return f"{use} this role, revoked keys counted, so it can't be deleted."
+    return ngettext(
+        "%(count)d key has this role, revoked keys counted, so it can’t be deleted.",
+        "%(count)d keys have this role, revoked keys counted, so it can’t be deleted.",
+        used,
+    ) % {"count": used}
 
 
 def in_force(permissions: Iterable[str], account: Account) -> frozenset[str]:
@@ -192,22 +203,13 @@ def name_level(role: Role) -> str:
     return f"{_ROLE}{role.pk}"
 
 
-def named_role(account: Account, value: str) -> Role | None:
-    """The role of ``account`` that ``value`` means as name_level() writes it; None where it means none."""
-    try:
-        pk = UUID(value.removeprefix(_ROLE))
-    except ValueError:
-        return None
-    return Role.objects.filter(account=account, pk=pk).first() if value.startswith(_ROLE) else None
-
-
 _ROLE = "role:"
 
 
 def _reread(role: Role) -> Role:
     found = Role.objects.filter(pk=role.pk).first()
     if found is None:
-        raise Refused("This role was deleted.")
+        raise Refused(_("This role was deleted."))
     return found
 
 
@@ -216,12 +218,12 @@ def _keys_in_use(role: Role) -> int:
 
 
 def _check_name(account: Account, name: str, role: Role | None) -> str:
-    name = check_name(name, NAME_LENGTH, "Give the role a name.")
+    name = check_name(name, NAME_LENGTH, _("Give the role a name."))
     if name.casefold() in _TAKEN:
-        raise Refused(f"“{name}” means something else here. Choose another name.", "name")
+        raise Refused(_("“%(name)s” means something else here. Choose another name.") % {"name": name}, "name")
     others = Role.objects.filter(account=account)
     if role is not None:
         others = others.exclude(pk=role.pk)
     if name.casefold() in {other.casefold() for other in others.values_list("name", flat=True)}:
-        raise Refused("Another role of this account has that name.", "name")
+        raise Refused(_("Another role of this account has that name."), "name")
     return name

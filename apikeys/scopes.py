@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext, ngettext_lazy, pgettext_lazy
 
 from accounts.models import Account
-from apikeys.models import KeyScope
-from entities.models import Entity, Kind
+from accounts.wording import join_and
+from apikeys.models import ApiKey, KeyScope
+from entities.models import Entity, HubClient, Kind
 
 KINDS = [kind.value for kind in Kind]
 NOUNS = {"miner": ("miner", "miners"), "hub": ("hub", "hubs"), "pool": ("pool", "pools")}
+#: In a list of what a scope reaches, in "none of the …", and counted.
+_ALL = {
+    "miner": pgettext_lazy("in: all …, current and future", "miners"),
+    "hub": pgettext_lazy("in: all …, current and future", "hubs"),
+    "pool": pgettext_lazy("in: all …, current and future", "pools"),
+}
+_NONE_OF = {
+    "miner": pgettext_lazy("in: this account has no …", "miners"),
+    "hub": pgettext_lazy("in: this account has no …", "hubs"),
+    "pool": pgettext_lazy("in: this account has no …", "pools"),
+}
+_COUNTED = {
+    "miner": ngettext_lazy("%(count)d miner", "%(count)d miners", "count"),
+    "hub": ngettext_lazy("%(count)d hub", "%(count)d hubs", "count"),
+    "pool": ngettext_lazy("%(count)d pool", "%(count)d pools", "count"),
+}
 
 
 class InvalidScope(ValueError):
@@ -41,8 +60,8 @@ class Scope:
     @classmethod
     def parse(cls, text: str) -> Scope:
         """Read ``read:miners/*``, ``*:hubs/0192…`` or ``*:*``. Raises InvalidScope."""
-        action, _, target = text.partition(":")
-        kinds, _, entity = target.partition("/")
+        action, _colon, target = text.partition(":")
+        kinds, _slash, entity = target.partition("/")
         kind = kinds.removesuffix("s")
         if action in KeyScope.Action.values:
             if target == "*":
@@ -54,24 +73,29 @@ class Scope:
                     return cls(action, kind, UUID(entity))
                 except ValueError:
                     pass
-        raise InvalidScope(f"“{text[:80]}” is no scope. Write it like read:miners/* or *:hubs/<id>.")
+        raise InvalidScope(
+            _("“%(text)s” is no scope. Write it like read:miners/* or *:hubs/<id>.") % {"text": text[:80]}
+        )
 
 
 def nameable(account: Account, environment: str) -> QuerySet[Entity]:
     """The entities that a key of ``account`` may name: its own, and the clients of its hubs."""
     own = Q(account=account, environment=environment)
-    client = Q(
-        kind=Kind.MINER, environment=environment, served_by__hub__account=account,
-        served_by__hub__environment=environment,
-    )  # fmt: skip
-    return Entity.objects.filter(own | client).distinct()
+    clients = clients_of_hubs(account, environment).order_by().values("pk")
+    return Entity.objects.filter(own | Q(pk__in=clients))
+
+
+def clients_of_hubs(account: Account, environment: str) -> QuerySet[Entity]:
+    """The miners, most of them other accounts', that are clients of the account's hubs."""
+    served = HubClient.objects.filter(hub__account=account, hub__environment=environment)
+    return Entity.objects.filter(kind=Kind.MINER, environment=environment, pk__in=served.values("miner"))
 
 
 def check(account: Account, environment: str, scopes: Iterable[Scope]) -> list[Scope]:
     """Return ``scopes`` without repetition, each of them one that ``account`` may give. Raises InvalidScope."""
     unique = sorted(set(scopes), key=str)
     if not unique:
-        raise InvalidScope("Choose at least one miner, hub or pool, or all of a kind.")
+        raise InvalidScope(_("Choose at least one miner, hub or pool, or all of a kind."))
     picked: dict[str, set[UUID]] = defaultdict(set)
     for scope in unique:
         if scope.entity_id is not None:
@@ -80,45 +104,75 @@ def check(account: Account, environment: str, scopes: Iterable[Scope]) -> list[S
         known = nameable(account, environment).filter(kind=kind, pk__in=ids).count()
         if known != len(ids):
             raise InvalidScope(
-                f"{len(ids) - known} of the chosen {NOUNS[kind][1]} are not in this account and environment. "
-                "Choose again.",
+                ngettext(
+                    "%(count)d of the chosen %(kind)s is not in this account and environment. Choose again.",
+                    "%(count)d of the chosen %(kind)s are not in this account and environment. Choose again.",
+                    len(ids) - known,
+                )
+                % {"count": len(ids) - known, "kind": _NONE_OF[kind]},
                 kind,
             )
     owned = set(Entity.objects.of_account(account.pk, environment).order_by().values_list("kind", flat=True).distinct())
     for scope in unique:
         if scope.entity_id is None and scope.kind != KeyScope.ANY_KIND and scope.kind not in owned:
-            raise InvalidScope(f"This account has no {NOUNS[scope.kind][1]} in this environment.", scope.kind)
+            raise InvalidScope(
+                _("This account has no %(kind)s in this environment.") % {"kind": _NONE_OF[scope.kind]}, scope.kind
+            )
     return unique
 
 
-def describe(rows: Sequence[KeyScope]) -> str:
+def describe(rows: Iterable[KeyScope | Scope]) -> str:
     """Scope rows in a line of words: ``All miners, current and future · 3 hubs``.
 
     Actions other than ``*`` are named: ``read all miners, current and future``.
     """
+    return _in_words(Counter((row.action, row.kind, row.entity_id is None) for row in rows))
+
+
+def describe_keys(keys: Iterable[ApiKey]) -> dict[UUID, str]:
+    """Put what each of ``keys`` reaches into words as describe() does, by the key's primary key.
+
+    One query, which counts in the database: a key may pick ten thousand entities.
+    """
+    counted: dict[UUID, dict[tuple[str, str, bool], int]] = {key.pk: {} for key in keys}
+    rows = (
+        KeyScope.objects.filter(key__in=list(counted))
+        .values_list("key_id", "action", "kind")
+        .annotate(rows=Count("pk"), picked=Count("entity"))
+    )
+    for pk, action, kind, total, picked in rows:
+        counted[pk] |= {(action, kind, True): total - picked, (action, kind, False): picked}
+    return {pk: _in_words(counts) for pk, counts in counted.items()}
+
+
+def _in_words(rows: Mapping[tuple[str, str, bool], int]) -> str:
+    """``rows`` are counted by action, kind, and whether they mean all of the kind."""
     everything: dict[str, list[str]] = defaultdict(list)
     counts: dict[tuple[str, str], int] = defaultdict(int)
-    for row in rows:
-        if row.entity_id is None:
-            everything[row.action].append(row.kind)
-        else:
-            counts[row.action, row.kind] += 1
+    for (action, kind, is_all), number in rows.items():
+        if number and is_all:
+            everything[action].append(kind)
+        elif number:
+            counts[action, kind] += number
     parts = []
     for action, kinds in sorted(everything.items()):
         named = KINDS if KeyScope.ANY_KIND in kinds else [kind for kind in KINDS if kind in kinds]
-        parts.append(f"{_verb(action)}all {_join([NOUNS[kind][1] for kind in named])}, current and future")
+        words = _("all %(kinds)s, current and future") % {"kinds": join_and(_ALL[kind] for kind in named)}
+        parts.append(_for_action(action, words))
     for kind in KINDS:
         for (action, row_kind), count in sorted(counts.items()):
             if row_kind == kind:
-                parts.append(f"{_verb(action)}{count} {NOUNS[kind][count != 1]}")
+                parts.append(_for_action(action, _COUNTED[kind] % {"count": count}))
     if not parts:
-        return "Nothing"
+        return _("Nothing")
     return " · ".join([parts[0][0].upper() + parts[0][1:], *parts[1:]])
 
 
-def _verb(action: str) -> str:
-    return "" if action == KeyScope.Action.ANY else f"{action} "
-
-
-def _join(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+def _for_action(action: str, words: str) -> str:
+    if action == KeyScope.Action.READ:
+        return _("read %(what)s") % {"what": words}
+    if action == KeyScope.Action.WRITE:
+        return _("write %(what)s") % {"what": words}
+    if action == KeyScope.Action.ADMIN:
+        return _("admin %(what)s") % {"what": words}
+    return words

@@ -18,10 +18,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @contextmanager
-def fresh_database(url: str) -> Iterator[str]:
+def fresh_database(url: str, *, keep: bool = False) -> Iterator[str]:
     """Yield the URL of an empty database: ``sqlite`` is a file in a temporary folder, else PostgreSQL at ``url``.
 
-    The PostgreSQL database is dropped and made anew, so its name must say that it is for this: ``…bench``.
+    The PostgreSQL database is dropped and made anew, so its name must say that it is for this: ``…bench``. With
+    ``keep`` it is not dropped in the end.
     """
     if url == "sqlite":
         with tempfile.TemporaryDirectory(prefix="pithead-bench-") as folder:
@@ -40,7 +41,8 @@ def fresh_database(url: str) -> Iterator[str]:
         try:
             yield url
         finally:
-            server.execute(drop)
+            if not keep:
+                server.execute(drop)
 
 
 def environment(database_url: str) -> dict[str, str]:
@@ -51,6 +53,9 @@ def environment(database_url: str) -> dict[str, str]:
         "DATABASE_URL": database_url,
         "DEBUG": "False",
         "DJANGO_SETTINGS_MODULE": "bench.settings",
+        # One address sends what is measured; after the first 60 wrong keys it would measure the refusal unseen.
+        "PITHEAD_FAILED_ATTEMPTS_PER_ADDRESS": "0",
+        "PITHEAD_FAILED_ATTEMPTS_PER_SELECTOR": "0",
         "PITHEAD_MASTER_KEYS": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         "PYTHONPATH": str(ROOT),
         "SECRET_KEY": secrets.token_urlsafe(50),

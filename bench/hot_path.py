@@ -19,12 +19,19 @@ from typing import Any
 
 from bench import database, driver, server
 
+REDIS = "redis://127.0.0.1:6379/0"
 POSTGRESQL = "postgres://postgres@127.0.0.1:5432/pithead_bench"
 #: Row -> the status of its answers.
-ROWS = {"authenticated": 200, "mistyped": 401, "unknown selector": 401, "wrong secret": 401}
+ROWS = {"authenticated": 200, "whole pipeline": 200, "mistyped": 401, "unknown selector": 401, "wrong secret": 401}
 #: Row -> the least ratio to the floor that we want.
 TARGETS = {
-    "PostgreSQL": {"authenticated": 0.70, "mistyped": 2.50, "unknown selector": 0.60, "wrong secret": 0.60},
+    "PostgreSQL": {
+        "authenticated": 0.70,
+        "whole pipeline": 0.55,
+        "mistyped": 2.50,
+        "unknown selector": 0.60,
+        "wrong secret": 0.60,
+    },
     "SQLite": {"authenticated": 0.80, "mistyped": 2.50, "unknown selector": 0.60, "wrong secret": 0.60},
 }
 
@@ -73,6 +80,8 @@ def main() -> None:
     for url in options.database or ["sqlite", POSTGRESQL]:
         with database.fresh_database(url) as database_url:
             env = database.environment(database_url)
+            if url != "sqlite":
+                env["REDIS_URL"] = options.redis  # production's form: limits over all processes
             print(f"Storing {options.keys:,} keys …", file=sys.stderr)
             secrets = database.fill(env, keys=options.keys, rotate=options.rotate, accounts=options.accounts)
             with server.running(env, server_core) as under_test:
@@ -105,6 +114,7 @@ def arguments() -> argparse.ArgumentParser:
         help=f"“sqlite”, or a PostgreSQL URL whose database is dropped and made anew; "
         f"may be repeated (sqlite and {POSTGRESQL})",
     )
+    parser.add_argument("--redis", default=REDIS, metavar="URL", help=f"counts rates beside PostgreSQL ({REDIS})")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     return parser
 

@@ -139,13 +139,11 @@ def world(size: Size, options: argparse.Namespace) -> Iterator[World]:
     with ExitStack() as stack:
         secrets = kept(url) if options.keep else None
         if secrets is None:
-            made = database.fresh_database(url)
-            stack.enter_context(made)
+            stack.enter_context(database.fresh_database(url, keep=options.keep))
             print(f"Filling a database with {size.miners:,} miners …", file=sys.stderr)
             secrets = fill(url, size)
             if options.keep:
                 keep(url, secrets)
-                stack.pop_all()
         command = [sys.executable, "-m", "bench.asked", *(["--sql"] if options.sql else [])]
         log = None if options.sql or options.verbose else subprocess.DEVNULL
         asked = subprocess.Popen(

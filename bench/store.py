@@ -11,6 +11,7 @@ import random
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import django
 from django.conf import settings
@@ -20,7 +21,11 @@ from django.utils import timezone
 
 from apikeys import key_format
 
+if TYPE_CHECKING:
+    from apikeys.models import SigningKey
+
 BATCH = 5_000
+NEVER_REACHED = 1_000_000  # requests a minute
 
 
 def main() -> None:
@@ -37,9 +42,11 @@ def main() -> None:
 def fill(keys: int, rotate: int, accounts: int) -> dict[str, list[str]]:
     """Store ``keys`` keys of ``accounts`` accounts and return secrets by row of the result: ``rotate`` of each."""
     every = max(1, keys // rotate)
-    presented = [text for position, text in enumerate(store(keys, accounts)) if position % every == 0][:rotate]
+    signing_keys = make_accounts(accounts)
+    presented = [text for position, text in enumerate(store(keys, signing_keys)) if position % every == 0][:rotate]
     return {
         "authenticated": presented,
+        "whole pipeline": list(store(rotate, signing_keys, rate_limit=NEVER_REACHED)),
         # The last character of the secret part changed: right shape, wrong checksum.
         "mistyped": [text[:-7] + ("x" if text[-7] != "x" else "y") + text[-6:] for text in presented],
         "unknown selector": [make_key().text for _ in presented],
@@ -47,18 +54,25 @@ def fill(keys: int, rotate: int, accounts: int) -> dict[str, list[str]]:
     }
 
 
-def store(keys: int, accounts: int) -> Iterator[str]:
-    """Bulk-insert and yield each secret. Every second key expires one day; every fourth is bound to addresses."""
+def make_accounts(accounts: int) -> list[SigningKey]:
+    """Return the signing key of each account."""
     from accounts.audit import Actor
     from accounts.models import Account
     from apikeys import signing
-    from apikeys.models import ApiKey, ApiKeySecret, KeyScope
 
     with transaction.atomic():
         owners = Account.objects.bulk_create(
             Account(name=f"Account {number}", slug=f"account-{number}") for number in range(accounts)
         )
-        signing_keys = [signing.bootstrap(owner, actor=Actor.for_command("bench")) for owner in owners]
+        return [signing.bootstrap(owner, actor=Actor.for_command("bench")) for owner in owners]
+
+
+def store(keys: int, signing_keys: list[SigningKey], rate_limit: int | None = None) -> Iterator[str]:
+    """Bulk-insert and yield each secret. Every second key expires one day; every fourth is bound to addresses."""
+    from apikeys import signing
+    from apikeys.models import ApiKey, ApiKeySecret, KeyScope
+
+    accounts = len(signing_keys)
     next_year = timezone.now() + timedelta(days=365)
     for first in range(0, keys, BATCH):
         rows, stored, scopes, texts = [], [], [], []
@@ -72,6 +86,7 @@ def store(keys: int, accounts: int) -> Iterator[str]:
                 access_level="viewer",
                 allowed_cidrs=["127.0.0.0/8", "2001:db8::/32"] if number // accounts % 4 == 0 else [],
                 expires_at=next_year if number // accounts % 2 == 0 else None,
+                rate_limit=rate_limit,
                 created_by_name="bench",
             )
             rows.append(row)

@@ -127,9 +127,18 @@ def instrument(timers: Timers) -> None:
     from django.utils import log
     from rest_framework.views import APIView
 
-    from apikeys import authentication, decisions, early_refusal, grants, permissions, problems, signing
+    from apikeys import (
+        authentication,
+        decisions,
+        grants,
+        permissions,
+        problems,
+        rate_limits,
+        request_log,
+        signing,
+    )
 
-    timers.wrap("parse and checksum", early_refusal, "parse_authorization")
+    timers.wrap("parse and checksum", authentication, "parse_authorization")
     timers.wrap("SELECT", grants, "_select")
     timers.wrap("row to grant", grants, "_read")
     timers.wrap("unwrap the signing key", signing, "unwrap")
@@ -138,6 +147,8 @@ def instrument(timers: Timers) -> None:
     timers.wrap("decide, twice", decisions, "decide")
     timers.wrap("authentication class", authentication.BearerAuthentication, "authenticate")
     timers.wrap("permission class", permissions.GrantPermission, "has_permission")
+    timers.wrap("rate limit", rate_limits, "take")
+    timers.wrap("note for the request log", request_log, "note")
     timers.wrap("DRF dispatch", APIView, "dispatch")
     timers.wrap("rendering", SimpleTemplateResponse, "render")
     timers.wrap("problem answer", problems, "exception_handler")

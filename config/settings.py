@@ -5,13 +5,16 @@ SQLite under ``var/``, secrets made on first use. With ``DEBUG=False`` the secre
 """
 
 import sys
+from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import environ
 import structlog
 from csp.constants import NONE, SELF
 
 from config.development import read_or_make_secrets
+from config.passkeys import passkey_origin
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -40,6 +43,31 @@ PITHEAD_TRUSTED_PROXIES = env.int("PITHEAD_TRUSTED_PROXIES", default=0)
 # Production pays real coins alone; the other environments take addresses of test networks as well.
 PITHEAD_TEST_COINS_IN_PRODUCTION = env.bool("PITHEAD_TEST_COINS_IN_PRODUCTION", default=DEBUG)
 
+# The request log: how often the process writes what it noted, and how long a request is kept
+PITHEAD_REQUEST_LOG_SECONDS = env.float("PITHEAD_REQUEST_LOG_SECONDS", default=2.0)
+PITHEAD_REQUEST_LOG_DAYS = env.int("PITHEAD_REQUEST_LOG_DAYS", default=30)
+# Tests say when it is written; a thread of its own would meet the databases that they make and empty.
+PITHEAD_REQUEST_LOG_THREAD = not TESTING
+# How long a request waits for Redis, once, before its process limits rates for itself
+PITHEAD_REDIS_WAIT_SECONDS = env.float("PITHEAD_REDIS_WAIT_SECONDS", default=0.09)
+# How long a support key that was verified, which is slow, need not be verified again
+PITHEAD_SUPPORT_KEY_SECONDS = env.int("PITHEAD_SUPPORT_KEY_SECONDS", default=300)
+# Masks what looks like a secret in a text: where staff say why, what it would change is refused
+PITHEAD_REDACT = "apikeys.redaction.redact"
+# So many wrong, unknown or malformed keys a minute, and an address or a selector is refused unseen; 0: no limit
+PITHEAD_FAILED_ATTEMPTS_PER_ADDRESS = env.int("PITHEAD_FAILED_ATTEMPTS_PER_ADDRESS", default=60)
+PITHEAD_FAILED_ATTEMPTS_PER_SELECTOR = env.int("PITHEAD_FAILED_ATTEMPTS_PER_SELECTOR", default=20)
+# What /readyz tells beside the database: name -> function
+PITHEAD_READY_REPORTS = {"rate_limits": "apikeys.rate_limits.report"}
+# What was stopped, remembered outside the database, so that a restore that undoes it is found. Empty: it is not kept.
+PITHEAD_STOPS_FILE = env.str("PITHEAD_STOPS_FILE", default="" if TESTING else str(VAR_DIR / "stops.ndjson"))
+# Who may read /metrics: whoever sends this as a bearer token. Empty: nobody.
+PITHEAD_METRICS_TOKEN = env.str("PITHEAD_METRICS_TOKEN", default="")
+# Whose signatures reports of leaked keys bear
+PITHEAD_GITHUB_KEYS_URL = env.str(
+    "PITHEAD_GITHUB_KEYS_URL", default="https://api.github.com/meta/public_keys/secret_scanning"
+)
+
 # Applications
 INSTALLED_APPS = [
     "accounts",
@@ -54,6 +82,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_otp",
     "django_otp.plugins.otp_totp",
+    "django_otp_webauthn",
+    "axes",
     "csp",
     "rest_framework",
     "django_filters",
@@ -71,9 +101,15 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_otp.middleware.OTPMiddleware",
+    "accounts.middleware.StepUpSessionMiddleware",
+    "accounts.locale.PersonsLocaleMiddleware",
+    "apikeys.middleware.MisplacedSecretMiddleware",
     "accounts.middleware.VerifiedLoginRequiredMiddleware",
+    "accounts.middleware.remember_account",
+    "accounts.middleware.explain_not_allowed",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -112,6 +148,8 @@ if _database["ENGINE"].endswith("sqlite3"):
     # Threads share a test database only when it is a file.
     _database["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}
 else:
+    # Pages ask a kept connection whether it still works; requests with keys notice it by their one SELECT.
+    _database["CONN_HEALTH_CHECKS"] = True
     _database["OPTIONS"] = {
         "connect_timeout": 3,
         # Our one fixed SELECT is prepared once per connection; Django's own queries bind on the client.
@@ -122,7 +160,12 @@ else:
 REDIS_URL = env.str("REDIS_URL", default="")
 CACHES = {
     "default": (
-        {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+        {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": REDIS_URL,
+            # A Redis that hangs costs its callers half a second, not forever.
+            "OPTIONS": {"socket_connect_timeout": 0.5, "socket_timeout": 0.5},
+        }
         if REDIS_URL
         else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
     )
@@ -137,6 +180,33 @@ OTP_TOTP_ISSUER = "Pithead"
 # Learning a device's drift would let whoever overheard a code step ahead of its owner.
 OTP_TOTP_SYNC = False
 OTP_ADMIN_HIDE_SENSITIVE_DATA = True
+# Wrong passwords are counted in the database, for all workers, per address of the person and of the network together:
+# a stranger elsewhere locks nobody out. Nothing in it tells whether anybody has the address.
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AXES_FAILURE_LIMIT = env.int("PITHEAD_SIGN_IN_FAILURES", default=10)
+AXES_COOLOFF_TIME = timedelta(minutes=env.int("PITHEAD_SIGN_IN_LOCK_MINUTES", default=15))
+AXES_USERNAME_FORM_FIELD = "username"  # as authenticate() calls it, whatever the form does
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_CLIENT_IP_CALLABLE = "accounts.client_ip.client_network"
+AXES_LOCKOUT_CALLABLE = "accounts.views.sign_in.locked_out"
+AXES_SENSITIVE_PARAMETERS = [
+    *("username", "ip_address", "email", "next", "csrfmiddlewaretoken", "nonce", "code"),
+    *("current_password", "new_password", "new_password_again"),
+]
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+PASSWORD_RESET_TIMEOUT = 3600
+# Passkeys are a second factor, never a way in without the password. Browsers bind them to a name, over HTTPS or on
+# localhost: never to an address. Another name later makes all of them useless.
+OTP_WEBAUTHN_ALLOW_PASSWORDLESS_LOGIN = False
+OTP_WEBAUTHN_RP_NAME = "Pithead"
+_origin = passkey_origin(PITHEAD_PUBLIC_URL)
+OTP_WEBAUTHN_RP_ID = env.str("PITHEAD_PASSKEY_DOMAIN", default=urlsplit(_origin).hostname)
+OTP_WEBAUTHN_ALLOWED_ORIGINS = env.list("PITHEAD_PASSKEY_ORIGINS", default=[_origin])
+OTP_WEBAUTHN_EXCEPTION_LOGGER_NAME = ""  # a passkey that is refused is an answer, not an error
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -156,7 +226,7 @@ X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=PRODUCTION)
 # Probes come from inside, over plain HTTP.
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000 if PRODUCTION else 0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HSTS_SECONDS > 0
 if PITHEAD_TRUSTED_PROXIES:
@@ -203,7 +273,10 @@ SPECTACULAR_SETTINGS = {
     ],
     "ENUM_NAME_OVERRIDES": {
         "Environment": "accounts.environments.Environment",
+        "Permission": "accounts.access_levels.PERMISSIONS",
         "PaymentType": "entities.payments.TYPES",
+        "KeyStatus": "apikeys.api.keys_serializers.STATUSES",
+        "StatusEnum": "entities.querysets.WORKER_STATUSES",  # as it was named when it was alone
         "Real": [("real", "real")],
     },
 }
@@ -226,6 +299,13 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Pithe
 
 # Language and time
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("ru", "Русский")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_I18N = True
+LANGUAGE_COOKIE_SECURE = SESSION_COOKIE_SECURE
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_AGE = 365 * 86400
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_THOUSAND_SEPARATOR = True
@@ -272,5 +352,6 @@ LOGGING = {
         # A refusal (4xx) is an answer, and writing a line about it cost more than giving it. 5xx are logged.
         "django.request": {"handlers": [], "level": "ERROR", "propagate": True},
         "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
+        "axes": {"handlers": [], "level": "ERROR", "propagate": True},
     },
 }

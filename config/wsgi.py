@@ -1,5 +1,6 @@
-"""The server's entry point: production unless told otherwise, and it refuses to start misconfigured."""
+"""The server's entry point: production unless told otherwise, and it refuses to start misconfigured or restored."""
 
+import logging
 import os
 from io import StringIO
 
@@ -14,5 +15,14 @@ call_command("check", stdout=StringIO())  # raises on errors; nothing to say oth
 
 # Needs Django's settings, which are there only now.
 from apikeys.early_refusal import EarlyRefusal  # noqa: E402
+from apikeys.redaction import RedactKeys  # noqa: E402
+from apikeys.restore_guard import RestoreGuard  # noqa: E402
 
-application = EarlyRefusal(django_application)
+# The server's own lines don't pass through Django's handlers: addresses of requests that fail, and an access log's.
+for name in ("gunicorn.access", "gunicorn.error"):
+    for handler in logging.getLogger(name).handlers:
+        handler.addFilter(RedactKeys())
+
+guarded = RestoreGuard(django_application)
+guarded.require_whole()
+application = EarlyRefusal(guarded)  # what is no key needs no database to be refused

@@ -5,6 +5,8 @@ WEB_CONCURRENCY to the number of cores.
 """
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 wsgi_app = "config.wsgi"
@@ -28,9 +30,39 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 limit_request_line = 4094
 limit_request_field_size = 8190
 
-# The request log is the application's, without query strings; gunicorn's own would write them.
+# The request log is the application's, without query strings; gunicorn's own would write them. Keys are masked in it
+# (config/wsgi.py), should you switch it on; what else people put into addresses is not.
 accesslog = None
 errorlog = "-"
 loglevel = os.environ.get("GUNICORN_LOG_LEVEL", "info")
 # No remote control: a supervisor's signals are enough.
 control_socket_disable = True
+
+
+# /metrics tells of all workers: each writes its numbers into a file there, and whichever is asked adds them up.
+METRICS = "PROMETHEUS_MULTIPROC_DIR"
+OURS = "pithead-metrics-"
+
+
+def on_starting(server):
+    if server.cfg.workers < 2 or "GUNICORN_PID" in os.environ:  # one needs none; USR2 goes on with what there is
+        return
+    if METRICS not in os.environ:
+        os.environ[METRICS] = tempfile.mkdtemp(prefix=OURS, dir=worker_tmp_dir)
+    folder = Path(os.environ[METRICS])
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob("*.db"):  # of a server before this one
+        left.unlink()
+
+
+def child_exit(server, worker):
+    if METRICS in os.environ:
+        from prometheus_client import multiprocess
+
+        multiprocess.mark_process_dead(worker.pid)
+
+
+def on_exit(server):
+    folder = Path(os.environ.get(METRICS, ""))
+    if folder.name.startswith(OURS) and not server.reexec_pid:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
-from accounts.admin_site import AccountFilter, StaffModelAdmin, StaffPermissions
-from accounts.models import Account
-from accounts.templatetags.pithead import utc
+from accounts import search
+from accounts.admin_site import AccountFilter, StaffModelAdmin
+from accounts.templatetags.pithead import moment
+from entities.admin_clients import HubClientInline, HubFilter, TellsBothAccounts
+from entities.admin_import import ImportPage
 from entities.models import Entity, Hub, HubClient, HubInvitation, Kind, Miner, Pool
 
 #: A hub with more clients than this gets them on a page of their own: each is a row of fields.
@@ -40,6 +43,14 @@ class EntityForm(forms.ModelForm):
                 self.add_error(None, error)
 
 
+def _find_entities(rows: QuerySet[Any], text: str) -> QuerySet[Any]:
+    """By a whole ID, which no name looks like, or by words of the name."""
+    try:
+        return rows.filter(pk=UUID(text.strip()))
+    except ValueError:
+        return search.find(rows, text, "name")
+
+
 class KindAdmin(StaffModelAdmin):
     """One kind of entity. No deletion: statistics, payouts and keys hang on them."""
 
@@ -51,6 +62,11 @@ class KindAdmin(StaffModelAdmin):
     autocomplete_fields = ["account", "pool"]
     fields = ["account", "environment", "name", "pool"]
     ordering = ["name"]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        return _find_entities(queryset, search_term), False
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         names = [name for name in self.fields if name != "pool" or self.model is not Pool]
@@ -69,7 +85,7 @@ class KindAdmin(StaffModelAdmin):
 
     @admin.display(description="Created", ordering="created_at")
     def created(self, obj: Entity) -> SafeString | str:
-        return utc(obj.created_at)
+        return moment(obj.created_at)
 
 
 @admin.register(Miner)
@@ -84,22 +100,8 @@ class PoolAdmin(KindAdmin):
     list_select_related = ["account"]
 
 
-class HubClientInline(StaffPermissions, admin.TabularInline):
-    model = HubClient
-    fk_name = "hub"
-    extra = 0
-    autocomplete_fields = ["miner"]
-    fields = ["miner", "commission", "comment"]
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self.has_change_permission(request, obj)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).select_related("hub", "miner")
-
-
 @admin.register(Hub)
-class HubAdmin(KindAdmin):
+class HubAdmin(TellsBothAccounts, KindAdmin):
     audit_noun = "hub"
     inline_audit_nouns = {HubClient: "hub_client"}
     list_display = ["name", "account", "environment", "pool", "client_count", "created"]
@@ -109,7 +111,7 @@ class HubAdmin(KindAdmin):
         return super().get_queryset(request).annotate(client_count=Count("clients"))
 
     def get_inline_instances(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        if obj is not None and obj.client_count > MAX_INLINE_CLIENTS:
+        if obj is None or obj.client_count > MAX_INLINE_CLIENTS:
             return []
         return super().get_inline_instances(request, obj)
 
@@ -127,58 +129,20 @@ class HubAdmin(KindAdmin):
 
     @admin.display(description="Clients")
     def client_link(self, obj: Any) -> SafeString:
-        url = f"{reverse('admin:entities_hubclient_changelist')}?{urlencode({'hub': obj.pk})}"
-        return format_html('<a href="{}">{} clients</a>', url, obj.client_count)
+        of_hub = urlencode({"hub": obj.pk})
+        return format_html(
+            '<a href="{}?{}">{} clients</a> · <a href="{}?{}">Add a client</a>',
+            reverse("admin:entities_hubclient_changelist"),
+            of_hub,
+            obj.client_count,
+            reverse("admin:entities_hubclient_add"),
+            of_hub,
+        )
 
     @admin.display(description="Invitations")
     def invitation_link(self, obj: Any) -> SafeString:
         url = f"{reverse('admin:entities_hubinvitation_changelist')}?{urlencode({'hub': obj.pk})}"
         return format_html('<a href="{}">{} waiting</a>', url, obj.invitations.count())
-
-
-class HubFilter(admin.SimpleListFilter):
-    """What belongs to one hub: ``?hub=0192…``. Shows itself only while it narrows the list."""
-
-    title = "hub"
-    parameter_name = "hub"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        value = self.value()
-        hub = Hub.objects.filter(id__iexact=value).first() if value else None
-        return [(value, hub.name)] if value and hub else []
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(hub__id__iexact=self.value()) if self.value() else queryset
-
-
-@admin.register(HubClient)
-class HubClientAdmin(StaffModelAdmin):
-    """The clients of large hubs. Who they are is fixed: another client is another row."""
-
-    audit_noun = "hub_client"
-    list_display = ["miner", "hub", "hub_account", "commission", "comment", "joined"]
-    list_filter = [HubFilter]
-    list_select_related = ["hub__account", "miner"]
-    search_fields = ["miner__name", "hub__name"]
-    autocomplete_fields = ["hub", "miner"]
-    fields = ["hub", "miner", "commission", "comment"]
-
-    def account_of(self, obj: HubClient) -> Account:
-        return obj.hub.account
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self.has_change_permission(request, obj)
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["hub", "miner"] if obj else []
-
-    @admin.display(description="Account", ordering="hub__account__name")
-    def hub_account(self, obj: HubClient) -> str:
-        return obj.hub.account.name
-
-    @admin.display(description="Joined", ordering="joined_at")
-    def joined(self, obj: HubClient) -> SafeString | str:
-        return utc(obj.joined_at)
 
 
 @admin.register(HubInvitation)
@@ -204,17 +168,22 @@ class HubInvitationAdmin(StaffModelAdmin):
 
     @admin.display(description="Invited", ordering="created_at")
     def created(self, obj: HubInvitation) -> SafeString | str:
-        return utc(obj.created_at)
+        return moment(obj.created_at)
 
 
 @admin.register(Entity)
-class EntityAdmin(StaffModelAdmin):
-    """All kinds together, for autocomplete alone."""
+class EntityAdmin(ImportPage):
+    """All kinds together, for autocomplete alone, and the import of pool data."""
 
     search_fields = ["name", "=id"]
     ordering = ["name"]
     list_display = ["name", "kind", "account", "environment"]
     list_select_related = ["account"]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        return _find_entities(queryset, search_term), False
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return False
@@ -227,6 +196,10 @@ class EntityAdmin(StaffModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("account")
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.page(self.import_view, "entities.import_pool_data")
+        return [path("import/", view, name="entities_entity_import"), *super().get_urls()]
 
     def autocomplete_label(self, obj: Entity) -> str:
         return f"{obj.name} · {Kind(obj.kind).label} · {obj.account.name} · {obj.get_environment_display()}"

@@ -1,4 +1,4 @@
-"""What hubs agree with their clients: the only writers of clients and invitations for keys.
+"""What hubs agree with their clients, or staff decide for them: the only writers of clients and invitations.
 
 Each function runs in one transaction with its audit rows. The hub's row is locked first and the miner's second, so
 parallel changes of one hub's clients follow each other and nothing can change account in between. What went away or
@@ -7,18 +7,21 @@ changed account meanwhile raises ObjectDoesNotExist.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from django.db import models, transaction
 
-from accounts import audit
+from accounts import access, audit, audit_chain
 from accounts.audit import Actor
 from entities.models import Entity, HubClient, HubInvitation, Kind
 
 #: Invitations of one hub that wait for an answer; those of ids that nobody has wait for ever.
 MAX_INVITATIONS = 1000
+#: What a second factor confirms where staff decide: it changes which keys reach what, without the accounts' agreement.
+STAFF_ADD, STAFF_REMOVE = "hub_client.add", "hub_client.remove"
 
 
 class Refused(Exception):
@@ -125,6 +128,48 @@ def leave(miner: Entity, hub_id: UUID, *, actor: Actor) -> None:
 
 
 @transaction.atomic
+def add_by_staff(hub: Entity, miner: Entity, *, commission: Decimal, comment: str, actor: Actor) -> HubClient:
+    """Make any miner of the hub's environment a client at once, whoever owns it.
+
+    Raises Refused if it is one already, ValidationError if it can't be one, PermissionDenied, StepUpMissing.
+    """
+    actor.require_step_up(STAFF_ADD)
+    access.require_staff(actor)
+    hub, miner = _lock(hub), _lock(miner)
+    _require_no_client(hub, miner.pk)
+    client = HubClient(hub=hub, miner=miner, commission=commission, comment=comment)
+    client.clean()
+    hub.invitations.filter(miner_id=miner.pk).delete()
+    client.save()
+    _record_staff("hub_client.added", client, actor=actor, commission=str(commission))
+    return client
+
+
+def remove_by_staff(clients: Sequence[HubClient], *, actor: Actor) -> int:
+    """Let hubs serve ``clients`` no longer, each in a transaction of its own, and return how many there still were.
+
+    Raises PermissionDenied, StepUpMissing.
+    """
+    actor.require_step_up(STAFF_REMOVE)
+    access.require_staff(actor)
+    return sum(_remove_by_staff(client.pk, client.hub, actor=actor) for client in clients)
+
+
+@transaction.atomic
+def _remove_by_staff(pk: int, hub: Entity, *, actor: Actor) -> bool:
+    hub = Entity.objects.select_for_update(of=("self",), no_key=True).select_related("account").get(pk=hub.pk)
+    rows = HubClient.objects.select_for_update(of=("self", "miner"), no_key=True).select_related("miner__account")
+    client = rows.filter(pk=pk, hub=hub).first()
+    if client is None:
+        return False
+    client.hub = hub
+    hub.invitations.filter(miner_id=client.miner_id).delete()
+    _record_staff("hub_client.removed", client, actor=actor)
+    client.delete()
+    return True
+
+
+@transaction.atomic
 def set_minimum_payout(hub: Entity, amount: Decimal | None, *, actor: Actor) -> None:
     """Set below what balance ``hub`` is not paid, in whole coins; None: what the pool sets."""
     locked = _lock(hub)
@@ -207,11 +252,28 @@ def _record(
 ) -> None:
     """A row for the account of ``by``, which acts; and one for the other's, which learns what, but not by which key."""
     data = {"hub": str(hub.pk), "miner": str(miner.pk), **data}
+    audit_chain.hold(hub.account, miner.account)
     audit.record(action, actor=actor, account=by.account, target=target, **data)
     other = miner if by is hub else hub
     if other.account_id != by.account_id:
         acting = Actor(name=f"The account of the {'hub' if by is hub else 'miner'}", via=actor.via)
         audit.record(action, actor=acting, account=other.account, target=target, **data)
+
+
+def _record_staff(action: str, client: HubClient, *, actor: Actor, **data: Any) -> None:
+    """A row for each of both accounts, by whoever of the staff decided."""
+    owners = {client.hub.account, client.miner.account}
+    audit_chain.hold(*owners)
+    for owner in owners:
+        audit.record(
+            action,
+            actor=actor,
+            account=owner,
+            target=client,
+            hub=str(client.hub_id),
+            miner=str(client.miner_id),
+            **data,
+        )
 
 
 def _record_offer(action: str, invitation: HubInvitation, *, actor: Actor) -> None:

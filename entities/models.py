@@ -11,18 +11,20 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from uuid_utils.compat import uuid7
 
 from accounts.environments import Environment
 from accounts.models import Account
+from accounts.search import SearchIndex
 from entities.querysets import HashrateSampleQuerySet, WorkerQuerySet
 from entities.scoping import ScopedQuerySet
 
 
 class Kind(models.TextChoices):
-    MINER = "miner", "Miner"
-    HUB = "hub", "Hub"
-    POOL = "pool", "Pool"
+    MINER = "miner", _("Miner")
+    HUB = "hub", _("Hub")
+    POOL = "pool", _("Pool")
 
 
 class Entity(models.Model):
@@ -62,6 +64,10 @@ class Entity(models.Model):
     class Meta:
         verbose_name_plural = "entities"
         ordering = ["kind", "name"]
+        permissions = [
+            ("transfer_entity", "Can transfer entities to another account"),
+            ("import_pool_data", "Can import pool data"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["account", "environment", "kind", "name"],
@@ -76,6 +82,7 @@ class Entity(models.Model):
             models.Index(fields=["account", "environment", "kind", "created_at", "id"], name="entity_made"),
             # Without the account: hubs' clients are other accounts' miners.
             models.Index(fields=["environment", "kind", "name", "id"], name="entity_named"),
+            SearchIndex(fields=["name"], name="entity_search"),
         ]
 
     def __str__(self) -> str:
@@ -105,6 +112,7 @@ class Miner(Entity):
 
     class Meta:
         proxy = True
+        default_permissions = ()
 
 
 class Hub(Entity):
@@ -116,6 +124,7 @@ class Hub(Entity):
 
     class Meta:
         proxy = True
+        default_permissions = ()
 
 
 class Pool(Entity):
@@ -125,6 +134,7 @@ class Pool(Entity):
 
     class Meta:
         proxy = True
+        default_permissions = ()
 
 
 class HubClientQuerySet(models.QuerySet["HubClient"]):

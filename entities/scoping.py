@@ -40,6 +40,10 @@ class Grant(Protocol):
     @property
     def permissions(self) -> frozenset[str]: ...
 
+    @property
+    def picked_only(self) -> bool:
+        """Whether what is picked by hand is all that is reached, and nothing of it reaches further."""
+
     def reaches_all(self, kind: str, action: str) -> bool:
         """Whether a scope row gives ``action`` on all, current and future, of ``kind``."""
 
@@ -172,6 +176,7 @@ class Reach:
     - A picked entity counts while it is the account's own, or a client of one of the account's hubs.
     - A hub that is reached reaches the miners that it serves, whoever owns them.
     - A pool that is reached reaches what mines on it: the account's own hubs and miners, and clients of its hubs.
+    - Of a grant that is ``picked_only`` the picked entities are all there is: none of them reaches down.
     """
 
     def __init__(self, grant: Grant, action: Action) -> None:
@@ -225,6 +230,8 @@ class Reach:
 
     def _groups(self, kind: str) -> QuerySet[Any] | None:
         """The hubs or pools that are reached, which reach down; None if none can be."""
+        if self.grant.picked_only:
+            return None
         own = _entities().filter(self._own(kind))
         if self._reaches_all(kind):
             return own

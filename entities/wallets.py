@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext_lazy
 
 from accounts import audit
 from accounts.audit import Actor
 from accounts.environments import Environment
-from accounts.notifications import notify_owners
+from accounts.notices import notify_members
 from entities.addresses import check_address
 from entities.models import Wallet
 
@@ -37,11 +38,12 @@ def set_address(wallet: Wallet, address: str, *, actor: Actor) -> Wallet:
             coin=locked.coin,
             changes={"address": {"from": locked.address, "to": address}},
         )
-        notify_owners(
+        notify_members(
             locked.entity.account,
-            "A payout address was changed",
+            "payout_address",
+            gettext_lazy("A payout address was changed"),
             "payout_address_changed",
-            by=actor.name,
+            actor=actor,
             entity=locked.entity.name,
             coin=locked.coin,
             old=locked.address,

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from accounts import audit
+from accounts import audit, audit_chain
 from accounts.audit import Actor
 from accounts.models import Account
 from entities.miners import set_values
@@ -86,6 +86,8 @@ def _record(action: str, row: Worker | WorkerGroup, *, actor: Actor, by: UUID, *
     owner = row.miner.account
     data = {"miner": str(row.miner_id), **data}
     if by != owner.pk:
-        audit.record(action, actor=actor, account=Account.objects.get(pk=by), target=row, **data)
+        acting = Account.objects.get(pk=by)
+        audit_chain.hold(acting, owner)
+        audit.record(action, actor=actor, account=acting, target=row, **data)
         actor = Actor(name="The account of a hub", via=actor.via)
     audit.record(action, actor=actor, account=owner, target=row, **data)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import hypothesis
@@ -10,12 +10,14 @@ import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.test import Client
 from rest_framework.test import APIClient
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from accounts.audit import Actor
 from accounts.models import Account, User
-from apikeys import lifecycle, roles, signing
+from apikeys import attempts, lifecycle, misplaced, registered, request_log, roles, signing, support_keys
 from apikeys.models import ApiKey, Role
 from apikeys.scopes import Scope
+from entities.models import Entity
 from tests.factories import AccountFactory, MembershipFactory, UserFactory
 from tests.people import enrol, sign_in
 
@@ -29,6 +31,68 @@ hypothesis.settings.register_profile("unhurried", hypothesis.settings.default, d
 hypothesis.settings.load_profile("unhurried")
 
 COMMAND = Actor.for_command("tests")
+
+
+#: What no database changes: how pages look and behave in a browser, words, the demo, who may open what. CI runs it
+#: on SQLite alone (``-m "not once"`` leaves it out).
+ONCE = (
+    "tests/browser/",
+    "tests/languages/",
+    "tests/test_bench.py",
+    "tests/test_demo.py",
+    "tests/apikeys/test_seed_demo",
+    "tests/security/test_admin_",
+    "tests/security/test_start.py",
+)
+#: One whole life of a key is lived in the browser on both.
+ON_BOTH = ("tests/browser/test_life.py",)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.nodeid.startswith(ONCE) and not item.nodeid.startswith(ON_BOTH):
+            item.add_marker(pytest.mark.once)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--screenshots", metavar="FOLDER", help="write a picture of every page into FOLDER")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def static_files_are_listed_once() -> Iterator[None]:
+    """Each test client makes its middleware anew: the 200 files that it may serve are looked up by the first one."""
+    look_up = WhiteNoiseMiddleware.add_files_from_finders
+    found: dict[str, Any] = {}
+
+    def look_up_once(self: WhiteNoiseMiddleware) -> None:
+        if not found:
+            look_up(self)
+            found.update(self.files)
+        self.files.update(found)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", look_up_once)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def nothing_waits_to_be_logged() -> None:
+    """The requests that other tests made are of keys that are gone."""
+    request_log._writer.start_anew()
+
+
+@pytest.fixture(autouse=True)
+def fresh_process():
+    """What a process remembers of registered secrets is of one database, and each test has its own."""
+    registered.start_anew()
+
+
+@pytest.fixture(autouse=True)
+def any_number_of_attempts(settings):
+    """All tests come from one address, and try more wrong keys than anybody may. What limits them has its own tests."""
+    settings.PITHEAD_FAILED_ATTEMPTS_PER_ADDRESS = settings.PITHEAD_FAILED_ATTEMPTS_PER_SELECTOR = 0
+    attempts.start_anew()
+    misplaced.start_anew()
 
 
 @pytest.fixture
@@ -99,6 +163,18 @@ def issue_key(account: Account) -> Callable[..., tuple[ApiKey, str]]:
         return lifecycle.issue(owner, access_level=level, scopes=[Scope.parse(text) for text in scopes], **fields)
 
     return issue
+
+
+@pytest.fixture
+def register_key(account: Account) -> Callable[..., ApiKey]:
+    """Register an old key: ``register_key(OLD_KEY, [miner], access_level="administrator")``."""
+
+    def register(text: str, entities: Iterable[Entity], **fields: Any) -> ApiKey:
+        owner = fields.pop("account", account)
+        fields = {"name": "Old script", "environment": "production", "access_level": "viewer", **fields}
+        return support_keys.register(owner, **{"actor": COMMAND, **fields}, text=text, entities=entities)
+
+    return register
 
 
 @pytest.fixture

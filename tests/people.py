@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 
+from django.http import HttpResponse
 from django.test import Client
 from django_otp.oath import TOTP
 from django_otp.plugins.otp_totp.models import TOTPDevice
@@ -30,6 +32,11 @@ def fresh_code(user: User) -> str:
         last_t=-1, throttling_failure_count=0, throttling_failure_timestamp=None
     )
     return code_of(TOTPDevice.objects.get(user=user, confirmed=True))
+
+
+def without_tokens(response: HttpResponse) -> str:
+    """The page without its CSRF tokens, which are masked anew each time."""
+    return re.sub(r'(name="csrfmiddlewaretoken" value=")\w+', r"\1", response.content.decode())
 
 
 def sign_in(client: Client, user: User) -> Client:

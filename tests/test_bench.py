@@ -7,8 +7,9 @@ import subprocess
 import sys
 
 import pytest
+from django.db import connection
 
-from bench import database, scale
+from bench import admin, database, scale
 from bench.asked import read_plan
 from bench.driver import Slice
 from bench.hot_path import ROWS, TARGETS, Row
@@ -82,6 +83,32 @@ def test_a_database_that_is_not_for_this_is_never_dropped():
         pass
 
 
+# The staff admin
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="fills a PostgreSQL database")
+def test_every_list_of_the_staff_admin_is_asked(db):
+    settings = connection.settings_dict
+    server = f"postgres://{settings['USER']}:{settings['PASSWORD']}@{settings['HOST']}:{settings['PORT']}"
+    rows = json.loads(
+        run("bench.admin", "--server", server, "--keys", "200", "--accounts", "5", "--requests", "1", "--json")
+    )
+    assert {"dashboard", "API keys", "revoked API keys", "accounts", "audit events"} <= {row["list"] for row in rows}
+    assert all(row["seconds"] > 0 and row["queries"] > 0 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("path", "seconds", "queries", "fails"),
+    [
+        ("/admin/accounts/user/", 0.99, 20, []),
+        ("/admin/accounts/user/", 1.2, 21, ["1.2 s", "21 queries"]),
+        ("/admin/", 0.5, 50, []),
+    ],
+)
+def test_a_page_of_the_staff_admin_fails_by_its_time_and_its_queries(path, seconds, queries, fails):
+    assert admin.judge({"path": path, "seconds": seconds, "queries": queries}) == fails
+
+
 # Scale
 
 
@@ -116,3 +143,17 @@ def test_a_request_fails_by_its_ratio_and_by_its_plans(request_name, large, plan
 def test_the_scale_commands_databases_are_named_by_size_and_purpose():
     url = scale.database_url("postgres://server:5432", scale.Size(1, 2, 3, 4, 5))
     assert url == "postgres://server:5432/pithead_scale_1_2_3_4_5_bench"
+
+
+# Support keys
+
+
+def test_a_support_key_s_first_use_is_told_from_later_ones():
+    rows = json.loads(run("bench.support_keys", "--requests", "5", "--json"))
+    assert list(rows) == [
+        "ordinary key",
+        "support key, first use",
+        "support key, later uses",
+        "a string that is none",
+    ]
+    assert rows["support key, first use"]["ms"] > 2 * rows["support key, later uses"]["ms"]

@@ -36,7 +36,11 @@ def start_demo(port: int, database: Path, output: Path) -> subprocess.Popen[byte
         return subprocess.Popen(
             [sys.executable, "manage.py", "demo", "--port", str(port)],
             cwd=ROOT,
-            env={**outside, "DATABASE_URL": f"sqlite:///{database}"},
+            env={
+                **outside,
+                "DATABASE_URL": f"sqlite:///{database}",
+                "PITHEAD_STOPS_FILE": str(database.with_name("stops.ndjson")),
+            },
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
@@ -60,7 +64,7 @@ def read_banner(process: subprocess.Popen[bytes], output: Path) -> str:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         text = output.read_text()
-        if text.count("curl ") == 2 and text.endswith("\n"):
+        if text.count("curl ") == 3 and text.endswith("\n"):
             return text
         time.sleep(0.1)
     pytest.fail(f"The demo did not come up: {output.read_text()}")
@@ -110,9 +114,10 @@ def test_the_printed_commands_and_the_printed_sign_in_work_until_it_is_stopped(d
     assert "/a/northfold/" in browser.at, browser.page
     assert "Demo viewer" in browser.page
 
-    miners, accruals = [line for line in banner.splitlines() if line.startswith("curl ")]
+    miners, accruals, of_support = [line for line in banner.splitlines() if line.startswith("curl ")]
     status, body = run_printed(miners)
     assert status == 200, body
+    assert run_printed(of_support)[0] == 200
     status, body = run_printed(accruals)
     assert (status, body["code"]) == (403, "permission_denied")
 

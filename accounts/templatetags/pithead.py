@@ -1,4 +1,4 @@
-"""Template tags of the pages: icons, access-level bars, initials, times in UTC, form widgets."""
+"""Template tags of the pages: icons, access-level bars, initials, times, form widgets."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import Any
 from django import forms, template
 from django.forms.boundfield import BoundField, BoundWidget
 from django.templatetags.static import static
-from django.utils import dateformat
+from django.utils import dateformat, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
-from accounts.access_levels import AccessLevel
+from accounts.access_levels import CUSTOM, AccessLevel
+from accounts.environments import Environment
 
 register = template.Library()
 
@@ -41,6 +44,18 @@ def level_bars(level: str) -> SafeString:
         return icon("adjustments", size="sm")
     height = list(AccessLevel).index(AccessLevel(level)) + 1
     return format_html('<svg class="ph-bars lv{}" viewBox="0 0 15 12" aria-hidden="true">{}</svg>', height, _BARS)
+
+
+@register.filter
+def level_name(level: str) -> str:
+    """Return what an access level is called."""
+    return _("Custom role") if level == CUSTOM else AccessLevel(level).label if level in list(AccessLevel) else level
+
+
+@register.filter
+def environment_name(environment: str) -> str:
+    """Return what an environment is called."""
+    return str(Environment(environment).label) if environment in Environment.values else environment
 
 
 @register.simple_tag
@@ -97,29 +112,41 @@ def initials(name: str) -> str:
 
 
 @register.filter
-def utc(moment: datetime.datetime | None) -> SafeString | str:
-    """Write an aware moment as "14 Nov 2026, 09:12 UTC" in a <time>; seconds are in its title."""
-    if moment is None:
+def moment(at: datetime.datetime | None) -> SafeString | str:
+    """Write an aware moment in the reader's zone, as "14 Nov 2026, 10:12", in a <time> whose title says it in UTC."""
+    if at is None:
         return ""
-    at = moment.astimezone(datetime.UTC)
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
-        at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        dateformat.format(at, "j F Y, H:i:s") + " UTC",
-        dateformat.format(at, "j M Y, H:i") + " UTC",
-    )
+    local = timezone.localtime(at)
+    zone = " UTC" if timezone.get_current_timezone_name() == "UTC" else ""
+    return _time(at, f"{day_words(local)}, {dateformat.format(local, 'H:i')}{zone}")
 
 
 @register.filter
-def utcdate(day: datetime.date | datetime.datetime | None) -> SafeString | str:
-    """Write a day, or the UTC day of an aware moment, as "18 Feb 2027" in a <time>."""
-    if day is None:
+def day(at: datetime.date | datetime.datetime | None) -> SafeString | str:
+    """Write a day, or the day of an aware moment in the reader's zone, as "18 Feb 2027" in a <time>."""
+    if at is None:
         return ""
-    if isinstance(day, datetime.datetime):
-        at = day.astimezone(datetime.UTC)
-        machine, title = at.strftime("%Y-%m-%dT%H:%M:%SZ"), dateformat.format(at, "j F Y, H:i:s") + " UTC"
-        return format_html('<time datetime="{}" title="{}">{}</time>', machine, title, dateformat.format(at, "j M Y"))
-    return format_html('<time datetime="{}">{}</time>', day.isoformat(), dateformat.format(day, "j M Y"))
+    if isinstance(at, datetime.datetime):
+        return _time(at, day_words(timezone.localtime(at)))
+    return format_html('<time datetime="{}">{}</time>', at.isoformat(), day_words(at))
+
+
+def day_words(at: datetime.date) -> str:
+    """Write a day for the reader, "18 Feb 2027", as it stands."""
+    if get_language() == "ru":
+        # The first letters of the genitive: «5 мая», where the abbreviation would be «5 май».
+        return f"{at.day} {dateformat.format(at, 'E')[:3]} {at.year}"
+    return dateformat.format(at, "j M Y")
+
+
+def _time(at: datetime.datetime, words: str) -> SafeString:
+    universal = at.astimezone(datetime.UTC)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        universal.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        dateformat.format(universal, "j E Y, H:i:s") + " UTC",
+        words,
+    )
 
 
 @register.filter

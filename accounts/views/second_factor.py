@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import segno
+from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
+from django_otp import DEVICE_ID_SESSION_KEY
+from django_otp import login as otp_login
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from accounts import audit, second_factor
 from accounts.client_ip import client_ip
-from accounts.forms import EnrolForm, RegenerateCodesForm, ReplaceAppForm
+from accounts.forms import EnrolForm, RegenerateCodesForm, RemoveAppForm, ReplaceAppForm
 from accounts.models import User
-from accounts.views.sign_in import complete, pending_user, safe_next
+from accounts.passkeys import passkeys_of
+from accounts.views.sign_in import SETTING_UP_APP, begin_app, complete, may_add_passkey, pending_user, safe_next
 
 
 def current_person(request: HttpRequest) -> User | None:
@@ -37,10 +42,11 @@ def second_factor_page(request: HttpRequest) -> HttpResponse:
     if user is None:
         return redirect("accounts:sign-in")
     device = second_factor.pending_enrolment(user)
-    if device is None:
+    # One that another session set up is not this one's to see: its step-up, or its visitor, was another.
+    if device is None or device.pk != request.session.get(SETTING_UP_APP):
         if second_factor.has_second_factor(user):
             return render(request, "accounts/second_factor.html", _status(user))
-        device = second_factor.begin_enrolment(user)
+        device = begin_app(request, user)
     form = EnrolForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         actor = audit.Actor(name=user.name or user.email, via="web", user=user, address=client_ip(request))
@@ -85,9 +91,46 @@ def replace_app(request: HttpRequest) -> HttpResponse:
     form = ReplaceAppForm(request.POST or None, user=user)
     if request.method == "POST" and form.is_valid():
         if not form.already_confirmed:
-            second_factor.begin_enrolment(user)
+            begin_app(request, user)
         return redirect("accounts:second-factor")
     return render(request, "accounts/second_factor_replace.html", {"form": form})
+
+
+@require_POST
+def cancel_enrolment(request: HttpRequest) -> HttpResponse:
+    """Leave the set-up of another app."""
+    user: User = request.user  # type: ignore[assignment]
+    second_factor.cancel_enrolment(user)
+    return redirect("accounts:second-factor")
+
+
+@never_cache
+@sensitive_post_parameters("code")
+@require_http_methods(["GET", "HEAD", "POST"])
+def remove_app(request: HttpRequest) -> HttpResponse:
+    """Go without an app, for who has a passkey."""
+    user: User = request.user  # type: ignore[assignment]
+    app = second_factor.confirmed_app(user)
+    if app is None:
+        return redirect("accounts:second-factor")
+    only = not second_factor.has_another(user, app)
+    form = RemoveAppForm(None if only else request.POST or None, user=user)
+    if request.method == "POST" and form.is_valid():
+        if not form.already_confirmed:
+            try:
+                second_factor.remove_app(user, actor=audit.Actor.from_request(request, proof=form.proof))
+            except second_factor.LastFactor:  # the last passkey went while this page was open
+                return redirect("accounts:second-factor-remove")
+            messages.success(request, _("Your authenticator app was removed."))
+            keep_session(request, user, removed=app.persistent_id)
+        return redirect("accounts:second-factor")
+    return render(request, "accounts/second_factor_remove.html", {"form": form, "only": only})
+
+
+def keep_session(request: HttpRequest, user: User, *, removed: str) -> None:
+    """Let the session go on that was opened with the factor just removed: its person has proved themselves again."""
+    if request.session.get(DEVICE_ID_SESSION_KEY) == removed:
+        otp_login(request, second_factor.confirmed_app(user) or passkeys_of(user).first())
 
 
 def _status(user: User) -> dict[str, object]:
@@ -95,6 +138,7 @@ def _status(user: User) -> dict[str, object]:
     return {
         "app": second_factor.confirmed_app(user),
         "codes_left": recovery.codes_left() if recovery else 0,
+        "passkeys": list(passkeys_of(user)),
         "codes_total": second_factor.RECOVERY_CODES,
     }
 
@@ -104,6 +148,8 @@ def _enrolment(request: HttpRequest, device: TOTPDevice, form: EnrolForm) -> dic
     qr = segno.make(device.config_url, error="m", micro=False)
     return {
         "form": form,
+        "first_time": not second_factor.has_second_factor(device.user),
+        "may_add_passkey": may_add_passkey(request) is not None,
         "next": safe_next(request),
         "qr_svg": qr.svg_inline(
             scale=4,
@@ -111,7 +157,7 @@ def _enrolment(request: HttpRequest, device: TOTPDevice, form: EnrolForm) -> dic
             svgclass="ph-qr",
             omitsize=True,
             lineclass=None,
-            title="QR code for your authenticator app",
+            title=_("QR code for your authenticator app"),
         ),
         "secret": secret,
         "secret_grouped": " ".join(secret[i : i + 4] for i in range(0, len(secret), 4)),

@@ -1,3 +1,3 @@
 """Keys in the staff admin. Importing the sections registers them."""
 
-from apikeys.admin import accounts, keys, roles  # noqa: F401
+from apikeys.admin import accounts, keys, roles, support_keys, transfer  # noqa: F401

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,18 +13,17 @@ from django.contrib.admin.widgets import (
     AdminIntegerFieldWidget,
     AdminTextareaWidget,
     AdminTextInputWidget,
-    AutocompleteMixin,
-    AutocompleteSelect,
     AutocompleteSelectMultiple,
 )
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 
+from accounts.admin_pages import AdminStepUpForm, ForgivingAutocomplete, ForgivingSelect
+from accounts.changes import Refused
 from accounts.environments import Environment
-from accounts.forms import StepUpForm
 from accounts.models import Account
-from apikeys import lifecycle
+from apikeys import lifecycle, rules
 from apikeys import scopes as scope_rules
 from apikeys.models import ApiKey, KeyScope
 from apikeys.role_forms import DeleteRoleForm, RoleForm
@@ -33,45 +32,10 @@ from apikeys.web.level_cards import level_cards
 from entities.models import Entity, Kind
 
 MAX_DAYS = 3650
-CODE_HINT = "Six digits. No phone at hand? Type a recovery code instead."
-
-
-class CodeInput(forms.TextInput):
-    """Never prints a typed code back."""
-
-    def format_value(self, value: Any) -> None:
-        return None
-
-
-class AdminStepUpForm(StepUpForm):
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        code = self.fields["code"]
-        code.widget = CodeInput({**code.widget.attrs, "class": "ph-code"})
-        code.help_text = CODE_HINT
 
 
 class BootstrapForm(AdminStepUpForm):
     step_up_action = "account.bootstrap"
-
-
-class EnableForm(AdminStepUpForm):
-    step_up_action = lifecycle.ENABLE
-
-
-class RevokeForm(AdminStepUpForm):
-    step_up_action = lifecycle.REVOKE
-
-    reason = forms.ChoiceField(
-        choices=[("", "Choose a reason"), *lifecycle.REVOKE_REASONS.items()],
-        error_messages={"required": "Choose a reason."},
-    )
-    note = forms.CharField(
-        required=False,
-        max_length=200,
-        widget=AdminTextInputWidget,
-        help_text="Optional. The account’s owners see it.",
-    )
 
 
 class StaffRoleForm(RoleForm, AdminStepUpForm):
@@ -85,22 +49,16 @@ class StaffDeleteRoleForm(DeleteRoleForm, AdminStepUpForm):
     pass
 
 
-class ForgivingSelect(AutocompleteMixin):
-    """Leaves out what is no ID when it renders a form again: Django's own autocomplete crashes on it."""
-
-    def optgroups(self, name: str, value: Any, attr: Any = None) -> Any:
-        return super().optgroups(name, [text for text in value if _is_id(text)], attr)
-
-
-class AccountSelect(ForgivingSelect, AutocompleteSelect):
-    pass
+AccountSelect = ForgivingAutocomplete
 
 
 class ChooseAccountForm(forms.Form):
     """The first step of issuing: what a key may name depends on its account and environment."""
 
     account = forms.ModelChoiceField(
-        Account.objects.all(), widget=AccountSelect(ApiKey._meta.get_field("account"), admin.site)
+        Account.objects.all(),
+        widget=AccountSelect(ApiKey._meta.get_field("account"), admin.site),
+        error_messages={"required": "Choose an account."},
     )
     environment = forms.ChoiceField(
         choices=Environment.choices,
@@ -125,16 +83,20 @@ class EntitiesField(forms.ModelMultipleChoiceField):
         return entity_label(obj)
 
 
-class IssueForm(AdminStepUpForm):
-    """A new key of ``account`` in ``environment``."""
-
-    step_up_action = lifecycle.ISSUE
+class KeySettingsForm(AdminStepUpForm):
+    """What staff decide about a key of ``account`` in ``environment``, new or not."""
 
     name = forms.CharField(
         max_length=80,
         widget=AdminTextInputWidget,
         help_text="What it is for, so that somebody else can tell later.",
         error_messages={"required": "Give the key a name."},
+    )
+    description = forms.CharField(
+        required=False,
+        max_length=rules.DESCRIPTION_LENGTH,
+        widget=AdminTextInputWidget({"class": "vLargeTextField"}),
+        help_text="Optional. Whom to ask, where it runs.",
     )
     access_level = forms.ChoiceField(
         widget=forms.RadioSelect,
@@ -158,18 +120,24 @@ class IssueForm(AdminStepUpForm):
         widget=AdminTextareaWidget(attrs={"rows": 3, "spellcheck": "false"}),
         help_text="For long lists: IDs of miners, hubs or pools, one in each line.",
     )
-    expires_in_days = forms.IntegerField(
-        required=False,
-        min_value=1,
-        max_value=MAX_DAYS,
-        widget=AdminIntegerFieldWidget,
-        help_text="Empty: the key does not expire.",
-    )
     allowed_cidrs = forms.CharField(
         label="Allowed addresses",
         required=False,
         widget=AdminTextareaWidget(attrs={"rows": 3, "spellcheck": "false"}),
         help_text="Networks that the key may be used from, one in each line: 198.51.100.0/24. Empty: from anywhere.",
+    )
+    rate_limit = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=rules.MAX_RATE_LIMIT,
+        widget=AdminIntegerFieldWidget,
+        help_text="Requests a minute. Empty: the account’s default.",
+    )
+    rate_burst = forms.IntegerField(
+        label="Burst",
+        required=False,
+        widget=AdminIntegerFieldWidget,
+        help_text="How many of a minute’s requests may come at once. Empty: all of them.",
     )
 
     def __init__(self, *args: Any, account: Account, environment: str, **kwargs: Any) -> None:
@@ -180,6 +148,9 @@ class IssueForm(AdminStepUpForm):
         self.fields["access_level"].choices = [  # type: ignore[attr-defined]
             (card.value, f"{card.label}: {card.does} {card.limit}".strip()) for card in self.cards.values()
         ]
+        if account.max_rate_limit is not None:
+            limit = self.fields["rate_limit"]
+            limit.help_text = f"{limit.help_text} At most {account.max_rate_limit:,}, as the account’s plan allows."
         self.nameable = scope_rules.nameable(account, environment)
         own = Entity.objects.of_account(account.pk, environment)
         kinds = set(own.order_by().values_list("kind", flat=True).distinct())
@@ -191,17 +162,14 @@ class IssueForm(AdminStepUpForm):
         picked: Any = self.fields["picked"]
         picked.widget = NameableSelect(account, environment)
         picked.queryset = self.nameable.select_related("account")
-        if account.max_lifetime_days is not None:
-            days: Any = self.fields["expires_in_days"]
-            longest = min(account.max_lifetime_days, MAX_DAYS)
-            self.fields["expires_in_days"] = forms.IntegerField(
-                min_value=1,
-                max_value=longest,
-                initial=longest,
-                widget=days.widget,
-                help_text=f"Keys of this account live at most {longest} days.",
-                error_messages={"required": f"Keys of this account live at most {longest} days."},
-            )
+
+    # What the lifecycle would refuse after the code was spent is refused here, before it.
+
+    def clean_name(self) -> str:
+        return _checked(rules.check_name, self.cleaned_data["name"])
+
+    def clean_description(self) -> str:
+        return _checked(rules.check_description, self.cleaned_data["description"])
 
     def clean_picked_ids(self) -> list[Entity]:
         ids: set[UUID] = set()
@@ -220,19 +188,23 @@ class IssueForm(AdminStepUpForm):
 
     def clean_allowed_cidrs(self) -> list[str]:
         try:
-            return lifecycle.normalize_cidrs(_lines(self.cleaned_data["allowed_cidrs"]))
-        except lifecycle.Refused as refused:
+            return rules.normalize_cidrs(_lines(self.cleaned_data["allowed_cidrs"]))
+        except Refused as refused:
             raise forms.ValidationError(str(refused)) from None
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
-        if not {"everything", "picked", "picked_ids"} & set(self.errors):
+        if self.asks_scope(data) and not {"everything", "picked", "picked_ids"} & set(self.errors):
             try:
                 # Here already, so that a missing tick doesn't cost the code.
                 data["scopes"] = scope_rules.check(self.account, self.environment, self._scopes(data))
             except scope_rules.InvalidScope as invalid:
-                self.add_error("everything" if self.fields["everything"].choices else "picked", str(invalid))  # type: ignore[attr-defined]
+                everything: Any = self.fields.get("everything")
+                self.add_error("everything" if everything and everything.choices else "picked", str(invalid))
         return data
+
+    def asks_scope(self, data: dict[str, Any]) -> bool:
+        return True
 
     def _scopes(self, data: dict[str, Any]) -> Iterable[Scope]:
         for kind in data["everything"]:
@@ -247,6 +219,41 @@ class IssueForm(AdminStepUpForm):
         card = self.cards[self.cleaned_data["access_level"]]
         return {"access_level": card.level, "role": card.role}
 
+
+class IssueForm(KeySettingsForm):
+    step_up_action = lifecycle.ISSUE
+
+    expires_in_days = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=MAX_DAYS,
+        widget=AdminIntegerFieldWidget,
+        help_text="Empty: the key does not expire.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.account.max_lifetime_days is not None:
+            days: Any = self.fields["expires_in_days"]
+            longest = min(self.account.max_lifetime_days, MAX_DAYS)
+            self.fields["expires_in_days"] = forms.IntegerField(
+                min_value=1,
+                max_value=longest,
+                initial=longest,
+                widget=days.widget,
+                help_text=f"Keys of this account live at most {longest} days.",
+                error_messages={"required": f"Keys of this account live at most {longest} days."},
+            )
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean()
+        if {"rate_limit", "rate_burst"} <= data.keys():
+            try:
+                rules.check_rate(self.account, data["rate_limit"], data["rate_burst"])
+            except Refused as refused:
+                self.refuse(refused)
+        return data
+
     def expires_at(self) -> datetime | None:
         days = self.cleaned_data["expires_in_days"]
         return timezone.now() + timedelta(days=days) if days else None
@@ -256,12 +263,11 @@ def entity_label(entity: Entity) -> str:
     return f"{entity.name} · {Kind(entity.kind).label} · {entity.account.name}"
 
 
-def _is_id(text: Any) -> bool:
+def _checked(check: Callable[[str], str], text: str) -> str:
     try:
-        UUID(str(text))
-    except ValueError:
-        return False
-    return True
+        return check(text)
+    except Refused as refused:
+        raise forms.ValidationError(str(refused)) from None
 
 
 def _lines(text: str) -> list[str]:

@@ -22,14 +22,14 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from accounts.access_levels import PERMISSIONS
+from accounts.admin_pages import first_step, render_form
 from accounts.admin_site import AccountFilter, StaffModelAdmin
 from accounts.audit import Actor
+from accounts.changes import Refused
 from accounts.models import Account, AuditEvent, User
-from accounts.templatetags.pithead import utc, utcdate
+from accounts.templatetags.pithead import day, moment
 from apikeys import roles
 from apikeys.admin.forms import AccountSelect, StaffDeleteRoleForm, StaffRoleForm
-from apikeys.admin.pages import render_form
-from apikeys.lifecycle import Refused
 from apikeys.models import ApiKey, Role
 from apikeys.web.summary import in_words
 
@@ -44,7 +44,9 @@ confirmed = [sensitive_post_parameters("code"), require_http_methods(["GET", "HE
 
 class ChooseAccountForm(forms.Form):
     account = forms.ModelChoiceField(
-        Account.objects.all(), widget=AccountSelect(ApiKey._meta.get_field("account"), admin.site)
+        Account.objects.all(),
+        widget=AccountSelect(ApiKey._meta.get_field("account"), admin.site),
+        error_messages={"required": "Choose an account."},
     )
 
 
@@ -88,11 +90,11 @@ class RoleAdmin(StaffModelAdmin):
 
     @admin.display(description="Created", ordering="created_at")
     def created(self, obj: Role) -> SafeString | str:
-        return utcdate(obj.created_at)
+        return day(obj.created_at)
 
     @admin.display(description="Created")
     def created_exactly(self, obj: Role) -> SafeString | str:
-        return utc(obj.created_at)
+        return moment(obj.created_at)
 
     @admin.display(description="Permissions")
     def permission_list(self, obj: Role) -> SafeString:
@@ -105,13 +107,13 @@ class RoleAdmin(StaffModelAdmin):
         return render_to_string("admin/apikeys/_history.html", {"events": events[:SHOWN_EVENTS]})
 
     def get_urls(self) -> list[URLPattern]:
-        def page(name: str, view: Any) -> URLPattern:
-            return path(f"<uuid:object_id>/{name}/", self.admin_site.admin_view(view), name=f"apikeys_role_{name}")
+        def page(name: str, view: Any, permission: str) -> URLPattern:
+            return path(f"<uuid:object_id>/{name}/", self.page(view, permission), name=f"apikeys_role_{name}")
 
         return [
-            page("edit", self.edit_view),
-            page("clone", self.clone_view),
-            page("remove", self.remove_view),
+            page("edit", self.edit_view, "apikeys.change_role"),
+            page("clone", self.clone_view, "apikeys.add_role"),
+            page("remove", self.remove_view, "apikeys.delete_role"),
             *super().get_urls(),
         ]
 
@@ -120,7 +122,7 @@ class RoleAdmin(StaffModelAdmin):
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Choose an account, then fill the form in."""
-        choice = ChooseAccountForm(request.GET if "account" in request.GET else None)
+        choice = ChooseAccountForm(first_step(request, "account"))
         if not choice.is_valid():
             return render_form(
                 self,

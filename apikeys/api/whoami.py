@@ -30,6 +30,13 @@ class AccountSerializer(serializers.Serializer[Any]):
 class LimitsSerializer(serializers.Serializer[Any]):
     page = serializers.IntegerField(help_text="The largest `limit` of a list.")
     body_bytes = serializers.IntegerField(help_text="The largest request body, in bytes.")
+    requests_per_minute = serializers.IntegerField(
+        allow_null=True,
+        help_text="How many requests the key may make in a minute; null: no limit.",
+    )
+    requests_at_once = serializers.IntegerField(
+        allow_null=True, help_text="How many of them may come at once; null: no limit."
+    )
     allowed_cidrs = serializers.ListField(
         child=serializers.CharField(), help_text="Networks that the key works from; empty: any."
     )
@@ -41,7 +48,7 @@ class KeySerializer(serializers.Serializer[Any]):
     environment = serializers.ChoiceField(choices=Environment.values)
     access_level = serializers.CharField(help_text="One of the four access levels, or `custom`.")
     role = serializers.CharField(allow_null=True, help_text="The custom role’s name where the level is `custom`.")
-    permissions = serializers.ListField(child=serializers.ChoiceField(choices=sorted(PERMISSIONS)))
+    permissions = serializers.ListField(child=serializers.ChoiceField(choices=list(PERMISSIONS)))
     scopes = serializers.ListField(
         child=serializers.CharField(), help_text="Like `read:miners/*` or `*:hubs/<id>`: action × entities."
     )
@@ -72,6 +79,8 @@ class WhoAmI(APIView):
             "limits": {
                 "page": KeysetPagination.MAX_LIMIT,
                 "body_bytes": MAX_BODY_BYTES,
+                "requests_per_minute": grant.rate_limit,
+                "requests_at_once": grant.rate_burst,
                 "allowed_cidrs": [str(network) for network in grant.allowed_networks],
             },
             "account": {"slug": grant.account_slug, "name": grant.account_name},
@@ -104,6 +113,6 @@ class RevokeItself(APIView):
         check_parameters(request.query_params, (), ())
         asked = validate(RevokeSerializer(data=request.data))
         actor = Actor.for_key(grant.key_id, grant.name, client_ip(request._request))
-        key = lifecycle.revoke(ApiKey.objects.get(pk=grant.key_pk), actor=actor, **asked)
+        key = lifecycle.revoke(ApiKey.every.get(pk=grant.key_pk), actor=actor, **asked)
         answer = {"id": key.key_id, "revoked_at": key.revoked_at, "reason": key.revoke_reason}
         return Response(RevokedSerializer(answer).data)

@@ -1,8 +1,9 @@
-"""The demo's keys: one at every access level, one of another environment, and one with a custom role."""
+"""The demo's keys: one at every access level, one of another environment, one with a custom role, and `states`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
@@ -12,10 +13,15 @@ from accounts.access_levels import CUSTOM, AccessLevel
 from accounts.environments import Environment
 from accounts.models import Account
 from apikeys import lifecycle, roles
+from apikeys.demo.past import backdate_key
+from apikeys.demo.states import make_shown_keys
+from apikeys.demo.support_keys import make_support_keys
+from apikeys.demo.usage import make_usage
 from apikeys.models import ApiKey, Role
 from apikeys.scopes import Scope
 
 ACCOUNT = "northfold"
+AGE = timedelta(days=75)
 SCOPES = ["*:miners/*", "*:hubs/*", "*:pools/*"]
 
 
@@ -53,45 +59,53 @@ class SeededKey:
         return [str(row) for row in self.key.scopes.order_by("pk")]
 
 
-def make_keys(actor: audit.Actor) -> list[SeededKey]:
-    """Give every demo key a fresh secret, making those that are missing or revoked.
+def make_keys(actor: audit.Actor, now: datetime) -> list[SeededKey]:
+    """Give every demo key a fresh secret, making those that are missing or revoked, and bring their use up to ``now``.
 
-    Raises lifecycle.Refused where the account's own limits forbid it.
+    Raises Refused where the account's own limits forbid it.
     """
     account = Account.objects.get(slug=ACCOUNT)
     with transaction.atomic():
-        _make_role(account, actor)
-        return [_make_key(account, wanted, actor) for wanted in KEYS]
+        _make_role(account, actor, now)
+        keys = [_make_key(account, wanted, actor, now) for wanted in KEYS]
+        make_shown_keys(account, actor, now)
+        make_support_keys(account, actor, now)
+        make_usage(account, now)
+    return keys
 
 
-def _make_role(account: Account, actor: audit.Actor) -> None:
+def _make_role(account: Account, actor: audit.Actor, now: datetime) -> None:
     """Show what a custom role in use looks like. Nobody is to call with its key: its secret is kept by nobody."""
     role = Role.objects.filter(account=account, name=ROLE).first() or roles.create(
         account, actor=actor, name=ROLE, description=ROLE_DESCRIPTION, permissions=ROLE_PERMISSIONS
     )
     if not role.keys.filter(name=ROLE_KEY, revoked_at=None).exists():
-        lifecycle.issue(
-            account,
-            actor=actor,
-            name=ROLE_KEY,
-            environment=Environment.PRODUCTION,
-            access_level=CUSTOM,
-            role=role,
-            scopes=[Scope.parse(text) for text in SCOPES],
-        )
+        with audit.dated(now - AGE):
+            key, _ = lifecycle.issue(
+                account,
+                actor=actor,
+                name=ROLE_KEY,
+                environment=Environment.PRODUCTION,
+                access_level=CUSTOM,
+                role=role,
+                scopes=[Scope.parse(text) for text in SCOPES],
+            )
+        backdate_key(key, now - AGE)
 
 
-def _make_key(account: Account, wanted: Wanted, actor: audit.Actor) -> SeededKey:
+def _make_key(account: Account, wanted: Wanted, actor: audit.Actor, now: datetime) -> SeededKey:
     key = _usable_key(account, wanted)
     if key is None:
-        key, secret = lifecycle.issue(
-            account,
-            actor=actor,
-            name=wanted.name,
-            environment=wanted.environment,
-            access_level=wanted.access_level,
-            scopes=[Scope.parse(text) for text in SCOPES],
-        )
+        with audit.dated(now - AGE):
+            key, secret = lifecycle.issue(
+                account,
+                actor=actor,
+                name=wanted.name,
+                environment=wanted.environment,
+                access_level=wanted.access_level,
+                scopes=[Scope.parse(text) for text in SCOPES],
+            )
+        backdate_key(key, now - AGE)
         return SeededKey(key, secret)
     if key.disabled_at is not None:
         key = lifecycle.enable(key, actor=actor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
@@ -40,5 +41,5 @@ def set_up(request: HttpRequest, slug: str) -> HttpResponse:
         return render_set_up(request, membership, form)
     if form.proof is not None:
         signing.bootstrap(membership.account, actor=Actor.from_request(request, proof=form.proof))
-        messages.success(request, "API keys are set up. Create the first one.")
+        messages.success(request, _("API keys are set up. Create the first one."))
     return redirect("web:key-list", slug)

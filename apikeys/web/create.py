@@ -11,16 +11,16 @@ from django.views.decorators.http import require_http_methods
 from accounts.access import membership_for
 from accounts.access_levels import PERMISSIONS, AccessLevel
 from accounts.audit import Actor
+from accounts.changes import Refused
 from accounts.client_ip import client_ip
 from accounts.models import Account, KeyPermission, Membership, User
-from apikeys import lifecycle, scopes, signing
+from apikeys import lifecycle, rules, scopes, signing
 from apikeys.models import ApiKey
-from apikeys.web.forms import CreateKeyForm, expiry, networks
-from apikeys.web.previewed import PREVIEW
+from apikeys.web.create_form import CreateKeyForm
+from apikeys.web.key_form import KeyForm, address_notes
+from apikeys.web.key_summary import summarize
+from apikeys.web.posted import is_preview, posted
 from apikeys.web.reveal import reveal
-from apikeys.web.summary import Sentence, abilities
-
-ADD_ADDRESS = "add_my_address"
 
 
 @never_cache
@@ -33,7 +33,9 @@ def create(request: HttpRequest, slug: str) -> HttpResponse:
     account = membership.account
     if signing.current_signing_key(account) is None:
         return redirect("web:key-list", slug)
-    form = _form(request, membership)
+    form = CreateKeyForm(
+        posted(request), membership=membership, actor=Actor.from_request(request), preview=is_preview(request)
+    )
     if request.method == "POST" and not form.preview and form.is_valid():
         idempotency_key = f"form:{form.cleaned_data['nonce']}"
         if form.already_confirmed:
@@ -47,69 +49,40 @@ def create(request: HttpRequest, slug: str) -> HttpResponse:
             )
         except lifecycle.AlreadyIssued:
             return _already_created(request, account, idempotency_key)
-        except (lifecycle.Refused, scopes.InvalidScope) as refused:
+        except (Refused, scopes.InvalidScope) as refused:
             # Something changed between the form's check and the writing, such as the last free key.
             form.refuse(refused)
             form.renew()
         else:
             return reveal(request, key, secret)
-    return render(request, "apikeys/key_create.html", _context(request, membership, form))
+    context = {**form_context(request, membership, form), "full": "" if form.is_bound else _why_full(account)}
+    return render(request, "apikeys/key_create.html", context)
 
 
-def _form(request: HttpRequest, membership: Membership) -> CreateKeyForm:
-    actor = Actor.from_request(request)
-    if request.method != "POST":
-        return CreateKeyForm(membership=membership, actor=actor)
-    data = request.POST.copy()
-    preview = PREVIEW in data or ADD_ADDRESS in data
-    if ADD_ADDRESS in data and (address := client_ip(request)):
-        lines = [*networks(data.get("allowed_cidrs", "")), address]
-        data["allowed_cidrs"] = "\n".join(dict.fromkeys(lines))
-    return CreateKeyForm(data, membership=membership, actor=actor, preview=preview)
+def _why_full(account: Account) -> str:
+    """Why no key can be created now, told before anybody fills the form in."""
+    try:
+        rules.check_key_count(account)
+    except Refused as refused:
+        return str(refused)
+    return ""
+
+
+def form_context(request: HttpRequest, membership: Membership, form: KeyForm) -> dict[str, object]:
+    """What the pages of both forms show."""
+    return {
+        "nav": "api_keys",
+        "account": membership.account,
+        "form": form,
+        "address": client_ip(request),
+        "matrix": [(row, [level in row.levels for level in AccessLevel]) for row in PERMISSIONS.values() if row.levels],
+        "levels": [level.label for level in AccessLevel],
+        "summary": summarize(form),
+        "address_notes": address_notes(form.networks),
+    }
 
 
 def _already_created(request: HttpRequest, account: Account, idempotency_key: str) -> HttpResponse:
     key = ApiKey.objects.for_display().filter(account=account, idempotency_key=idempotency_key).first()
     context = {"nav": "api_keys", "account": account, "key": key}
     return render(request, "apikeys/key_already_created.html", context, status=409)
-
-
-def _context(request: HttpRequest, membership: Membership, form: CreateKeyForm) -> dict[str, object]:
-    return {
-        "nav": "api_keys",
-        "account": membership.account,
-        "form": form,
-        "address": client_ip(request),
-        "pickers": [picker for picker in form.pickers if picker.total],
-        "matrix": [(row, [level in row.levels for level in AccessLevel]) for row in PERMISSIONS.values() if row.levels],
-        "levels": [level.label for level in AccessLevel],
-        "summary": _summary(form),
-    }
-
-
-def _summary(form: CreateKeyForm) -> list[Sentence]:
-    """The form's current values in plain sentences."""
-    sentences = abilities(form.permissions) if form.permissions else []
-    reach = []
-    for picker in form.pickers:
-        if picker.is_all:
-            reach.append(f"all {picker.plural}, current and future")
-        elif picker.picked:
-            count = len(picker.picked)
-            reach.append(f"{count} {picker.noun if count == 1 else picker.plural}")
-    if reach:
-        sentences.append(Sentence("reach", f"For {' · '.join(reach)}"))
-        if any(picker.kind != "miner" and (picker.is_all or picker.picked) for picker in form.pickers):
-            sentences.append(Sentence("reach", "The same for the miners behind them, while they belong there"))
-    else:
-        sentences.append(Sentence("cannot", "Reaches nothing yet: choose miners, hubs or pools"))
-    cidrs = networks(form.value("allowed_cidrs"))
-    where = f", only from {', '.join(cidrs[:3])}{' …' if len(cidrs) > 3 else ''}" if cidrs else ", from any address"
-    sentences.append(Sentence("where", f"Works in {form.value('environment').capitalize()}{where}"))
-    if {"0.0.0.0/0", "::/0"} & set(cidrs):
-        sentences.append(Sentence("where", "0.0.0.0/0 or ::/0 allows every address of its version"))
-    presets = dict(form.fields["expires_in"].choices)  # type: ignore[attr-defined]
-    chosen = form.value("expires_in")
-    until = expiry(chosen) if chosen in presets else None
-    sentences.append(Sentence("until", f"Until {until:%-d %b %Y}" if until else "Until it is revoked: no expiry"))
-    return sentences

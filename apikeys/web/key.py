@@ -1,115 +1,81 @@
-"""One key: its page, and the operations on it."""
+"""The page of one key: what it is, how it is used, what was done to it. Its operations are in `operations`."""
 
 from __future__ import annotations
 
-from django.contrib import messages
-from django.db.models import Q, QuerySet
+from typing import Any
+
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
-from django.views.decorators.cache import never_cache
-from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
 
 from accounts.access import membership_for
 from accounts.access_levels import PERMISSIONS
-from accounts.audit import Actor
-from accounts.models import AuditEvent, KeyPermission, Membership, User
-from apikeys import lifecycle, roles, scopes
-from apikeys.models import ApiKey
-from apikeys.web.forms import EnableForm, RevokeForm
-from apikeys.web.key_list import rights
+from accounts.changes import Refused
+from accounts.models import KeyPermission, Membership, User
+from apikeys import explain, lifecycle, roles, usage
+from apikeys.models import ApiKey, KeyScope
+from apikeys.web.charts import BarChart
+from apikeys.web.history import history
+from apikeys.web.key_rows import Allowed, make_rows
 
-PICKED_SHOWN = 50
+PICKED_SHOWN, REQUESTS_SHOWN = 50, 25
 
 
 @require_safe
 def detail(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
-    membership, key = _find(request, slug, key_id, KeyPermission.VIEW)
+    membership, key = find(request, slug, key_id, KeyPermission.VIEW)
     held = roles.in_force(key.permissions, key.account)
-    rows = list(key.scopes.all())
-    picked = [row.entity for row in rows if row.entity is not None]
-    context = _context(membership, key) | {
-        "rights": rights(membership),
-        "picked": picked[:PICKED_SHOWN],
-        "picked_hidden": max(0, len(picked) - PICKED_SHOWN),
+    context = key_context(membership, key)
+    context |= {
+        **_picked(key),
+        "chart": BarChart(context["row"].days),
         "permissions": [row for row in PERMISSIONS.values() if row.name in held],
-        "history": _history(key),
+        "requests": list(usage.recent(key)[:REQUESTS_SHOWN]),
+        "explained_codes": explain.CODES,
+        "history": history(key),
+        "why_not_delete": _why_not_delete(membership, key),
     }
     return render(request, "apikeys/key.html", context)
 
 
-@never_cache
-@sensitive_post_parameters("code")
-@require_http_methods(["GET", "HEAD", "POST"])
-def revoke(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
-    membership, key = _find(request, slug, key_id, KeyPermission.DELETE)
-    if key.revoked_at is not None:
-        messages.info(request, f"“{key.name}” is revoked.")
-        return redirect("web:key-list", slug)
-    form = RevokeForm(request.POST or None, user=membership.user)
-    if request.method == "POST" and form.is_valid():
-        if form.proof is not None:
-            reason, note = form.cleaned_data["reason"], form.cleaned_data["note"]
-            lifecycle.revoke(key, actor=Actor.from_request(request, proof=form.proof), reason=reason, note=note)
-            messages.success(request, f"“{key.name}” is revoked. Requests with it are refused from now on.")
-        return redirect("web:key-list", slug)
-    context = _context(membership, key) | {"form": form, "rights": rights(membership)}
-    return render(request, "apikeys/key_revoke.html", context)
-
-
-@require_POST
-def disable(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
-    """Stopping must be quick: no code."""
-    _, key = _find(request, slug, key_id, KeyPermission.UPDATE)
-    try:
-        lifecycle.disable(key, actor=Actor.from_request(request))
-        messages.success(request, f"“{key.name}” is switched off. Requests with it are refused from now on.")
-    except lifecycle.Refused as refused:
-        messages.error(request, str(refused))
-    return redirect("web:key-list", slug)
-
-
-@never_cache
-@sensitive_post_parameters("code")
-@require_http_methods(["GET", "HEAD", "POST"])
-def enable(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
-    membership, key = _find(request, slug, key_id, KeyPermission.UPDATE)
-    if key.revoked_at is not None or key.disabled_at is None:
-        messages.info(request, f"“{key.name}” is {key.status}.")
-        return redirect("web:key-list", slug)
-    form = EnableForm(request.POST or None, user=membership.user)
-    if request.method == "POST" and form.is_valid():
-        try:
-            if form.proof is not None:
-                lifecycle.enable(key, actor=Actor.from_request(request, proof=form.proof))
-                messages.success(request, f"“{key.name}” is switched on.")
-        except lifecycle.Refused as refused:  # somebody else revoked it meanwhile
-            messages.error(request, str(refused))
-        return redirect("web:key-list", slug)
-    return render(request, "apikeys/key_enable.html", _context(membership, key) | {"form": form})
-
-
-def _history(key: ApiKey) -> QuerySet[AuditEvent]:
-    """What was done to the key, and to what its custom role gives."""
-    own = Q(target_type="apikey", target_id=key.key_id)
-    of_role = Q(target_type="role", target_id=str(key.role_id), action="role.changed", at__gte=key.created_at)
-    return AuditEvent.objects.filter(own | of_role if key.role_id else own)[:50]
-
-
-def _find(request: HttpRequest, slug: str, key_id: str, permission: KeyPermission) -> tuple[Membership, ApiKey]:
+def find(request: HttpRequest, slug: str, key_id: str, permission: KeyPermission) -> tuple[Membership, ApiKey]:
     """Fetch with access. Raises Http404, PermissionDenied."""
     user: User = request.user  # type: ignore[assignment]
     membership = membership_for(user, slug, permission)
-    key = ApiKey.objects.for_display().filter(account=membership.account, key_id=key_id).first()
+    keys = ApiKey.objects.select_related("account", "role").with_creator_left()
+    key = keys.filter(account=membership.account, key_id=key_id).first()
     if key is None:
         raise Http404
     return membership, key
 
 
-def _context(membership: Membership, key: ApiKey) -> dict[str, object]:
+def key_context(membership: Membership, key: ApiKey) -> dict[str, Any]:
+    """What every page about one key shows."""
+    allowed = Allowed.to(membership)
+    (row,) = make_rows([key], allowed)
     return {
         "nav": "api_keys",
         "account": membership.account,
+        "allowed": allowed,
         "key": key,
-        "scope_summary": scopes.describe(list(key.scopes.all())),
+        "row": row,
+        "why_no_secret": allowed.why_no_secret(key),
     }
+
+
+def _picked(key: ApiKey) -> dict[str, Any]:
+    """The entities that the key names one by one, the first of them, and how many more there are."""
+    rows = KeyScope.objects.filter(key=key, entity__isnull=False).select_related("entity")
+    shown = list(rows.order_by("kind", "entity__name", "pk")[: PICKED_SHOWN + 1])
+    more = len(shown) > PICKED_SHOWN
+    return {"picked": shown[:PICKED_SHOWN], "picked_hidden": rows.count() - PICKED_SHOWN if more else 0}
+
+
+def _why_not_delete(membership: Membership, key: ApiKey) -> str:
+    if why := Allowed.to(membership).why_not_delete:
+        return why
+    try:
+        lifecycle.check_deletable(membership.account, key)
+    except Refused as refused:
+        return str(refused)
+    return ""

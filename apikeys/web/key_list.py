@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from typing import Any
 
-from django.core.paginator import Paginator
-from django.db.models import Q
+from django.core.paginator import Page, Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
-from django.utils.http import urlencode
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from accounts.access import membership_for
 from accounts.access_levels import AccessLevel
 from accounts.environments import Environment
-from accounts.models import Account, KeyPermission, Membership, User
+from accounts.models import KeyPermission, User
 from apikeys import roles, signing
-from apikeys.models import ApiKey, ApiKeyQuerySet, Role
+from apikeys.key_queries import ApiKeyQuerySet
+from apikeys.models import ApiKey, Role
 from apikeys.web.bootstrap import render_set_up
+from apikeys.web.key_filters import SORT_CHOICES, STATUSES, KeyFilters
+from apikeys.web.key_rows import Allowed, make_rows
 
-PAGE_SIZE = 50
-REVOKED_SHOWN, MOST_REVOKED = 20, 500
-EXPIRES_SOON = timedelta(days=14)
-STATUSES = {"active": "Active", "disabled": "Disabled", "expired": "Expired", "all": "All"}
+PAGE_SIZE, REVOKED_PAGE_SIZE = 50, 10
+#: The columns that rows can be ordered by, each beside the order that one asks for first.
+SORTED_BY: dict[str, tuple[str | Promise, str]] = {
+    "name": (_("Key"), "name"),
+    "created": (_("Created"), "-created"),
+    "used": (_("Last used"), "-used"),
+    "expires": (_("Expires"), "expires"),
+}
 
 
 @require_safe
@@ -31,81 +37,79 @@ def key_list(request: HttpRequest, slug: str) -> HttpResponse:
     user: User = request.user  # type: ignore[assignment]
     membership = membership_for(user, slug, KeyPermission.VIEW)
     account = membership.account
-    if signing.current_signing_key(account) is None:
+    own_roles = list(Role.objects.filter(account=account))
+    filters = KeyFilters.read(request.GET, own_roles)
+    keys = ApiKey.objects.filter(account=account)
+    found = filters.narrow(keys)
+    counts = found.count_by_status()
+    any_keys = any(counts.values()) or (filters.narrowed and keys.exists())
+    # A key is made under a signing key: where there is one, the account is set up.
+    if not any_keys and signing.current_signing_key(account) is None:
         return render_set_up(request, membership)
 
-    keys = ApiKey.objects.filter(account=account)
-    status = request.GET.get("status", "active")
-    status = status if status in STATUSES else "active"
-    filters = {
-        "environment": request.GET.get("environment", ""),
-        "level": request.GET.get("level", ""),
-        "q": request.GET.get("q", "").replace("\x00", "").strip(),
-    }
-    found = _filter(account, keys, filters)
-    by_status = _by_status(found)
-    page = Paginator(by_status[status].for_display(), PAGE_SIZE).get_page(request.GET.get("page"))
-    revoked = found.revoked().order_by("-revoked_at")
-    return render(
-        request,
-        "apikeys/key_list.html",
-        {
-            "nav": "api_keys",
-            "account": account,
-            "rights": rights(membership),
-            "any_keys": keys.exists(),
-            "page": page,
-            "status": status,
-            "segments": [
-                {
-                    "label": label,
-                    "count": by_status[name].count(),
-                    "current": name == status,
-                    "query": urlencode({"status": name, **{k: v for k, v in filters.items() if v}}),
-                }
-                for name, label in STATUSES.items()
-            ],
-            "filters": filters,
-            "filtered": any(filters.values()),
-            "page_query": urlencode({"status": status, **{k: v for k, v in filters.items() if v}}),
-            "environments": Environment.choices,
-            "levels": [
-                *((level.value, level.label) for level in AccessLevel),
-                *((roles.name_level(role), role.name) for role in Role.objects.filter(account=account)),
-            ],
-            "revoked": revoked.for_display()[: MOST_REVOKED if request.GET.get("revoked") == "all" else REVOKED_SHOWN],
-            "revoked_count": revoked.count(),
-            "soon": timezone.now() + EXPIRES_SOON,
-        },
+    page = _page(filters.select(found), counts[filters.status], PAGE_SIZE, request.GET.get("page"))
+    revoked = _page(
+        found.revoked().order_by("-revoked_at"), counts["revoked"], REVOKED_PAGE_SIZE, request.GET.get("revoked")
     )
-
-
-def rights(membership: Membership) -> dict[str, bool]:
-    """What the person may do with keys, for controls that are shown disabled with the reason."""
-    held = membership.key_permissions
-    return {
-        "create": KeyPermission.CREATE in held,
-        "update": KeyPermission.UPDATE in held,
-        "delete": KeyPermission.DELETE in held,
+    allowed = Allowed.to(membership)
+    rows = make_rows([*page.object_list, *revoked.object_list], allowed)
+    context = {
+        "nav": "api_keys",
+        "account": account,
+        "allowed": allowed,
+        "any_keys": any_keys,
+        "filters": filters,
+        "creators_left": keys.not_revoked().creator_left().count(),
+        "status_label": STATUSES[filters.status],
+        "segments": _segments(filters, counts),
+        "columns": {name: _column(filters, name) for name in SORTED_BY},
+        "sorts": SORT_CHOICES if filters.sort in SORT_CHOICES else {filters.sort: "–", **SORT_CHOICES},
+        "environments": Environment.choices,
+        "levels": [
+            *((level.value, level.label) for level in AccessLevel),
+            *((roles.name_level(role), role.name) for role in own_roles),
+        ],
+        "page": page,
+        "rows": rows[: len(page.object_list)],
+        "previous_query": filters.query(page=page.number - 1),
+        "next_query": filters.query(page=page.number + 1),
+        "revoked": revoked,
+        "revoked_rows": rows[len(page.object_list) :],
+        "revoked_previous_query": filters.query(revoked=revoked.number - 1),
+        "revoked_next_query": filters.query(revoked=revoked.number + 1),
     }
+    return render(request, "apikeys/key_list.html", context)
 
 
-def _filter(account: Account, keys: ApiKeyQuerySet, filters: dict[str, str]) -> ApiKeyQuerySet:
-    if filters["environment"] in Environment.values:
-        keys = keys.filter(environment=filters["environment"])
-    if filters["level"] in {level.value for level in AccessLevel}:
-        keys = keys.filter(access_level=filters["level"])
-    elif role := roles.named_role(account, filters["level"]):
-        keys = keys.filter(role=role)
-    if filters["q"]:
-        keys = keys.filter(Q(name__icontains=filters["q"]) | Q(key_id=filters["q"]))
-    return keys
+def _segments(filters: KeyFilters, counts: dict[str, int]) -> list[dict[str, Any]]:
+    """The statuses to choose from; that of keys without a secret only where there is one."""
+    return [
+        {
+            "label": label,
+            "count": counts[status],
+            "current": status == filters.status,
+            "query": filters.query(status=status),
+        }
+        for status, label in STATUSES.items()
+        if status != "without_secret" or counts[status] or status == filters.status
+    ]
 
 
-def _by_status(keys: ApiKeyQuerySet) -> dict[str, ApiKeyQuerySet]:
+def _page(keys: ApiKeyQuerySet, count: int, size: int, number: str | None) -> Page[ApiKey]:
+    """Cut a page, the nearest there is to ``number``; ``count`` is known already."""
+    paginator = Paginator(keys.select_related("account", "role").with_creator_left(), size)
+    paginator.count = count
+    page = paginator.get_page(number)
+    page.object_list = list(page.object_list)
+    return page
+
+
+def _column(filters: KeyFilters, name: str) -> dict[str, Any]:
+    """What the header of a column says: its order now, and the address that turns it round."""
+    label, first = SORTED_BY[name]
+    turned = name if filters.sort == f"-{name}" else f"-{name}"
     return {
-        "active": keys.active(),
-        "disabled": keys.disabled(),
-        "expired": keys.expired(),
-        "all": keys.not_revoked(),
+        "label": label,
+        "direction": filters.direction(name),
+        "query": filters.query(sort=turned if filters.direction(name) else first),
     }

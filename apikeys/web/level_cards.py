@@ -32,8 +32,8 @@ def level_cards(account: Account) -> list[LevelCard]:
             level=level.value,
             role=None,
             permissions=LEVEL_PERMISSIONS[level],
-            does=LEVEL_DESCRIPTIONS[level].does,
-            limit=LEVEL_DESCRIPTIONS[level].limit,
+            does=str(LEVEL_DESCRIPTIONS[level].does),
+            limit=str(LEVEL_DESCRIPTIONS[level].limit),
         )
         for level in AccessLevel
     ]

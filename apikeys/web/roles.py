@@ -9,15 +9,16 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import urlencode
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.access import membership_for
 from accounts.audit import Actor
+from accounts.changes import Refused
 from accounts.models import KeyPermission, Membership, User
 from apikeys import roles
-from apikeys.lifecycle import Refused
 from apikeys.models import Role
 from apikeys.role_forms import DeleteRoleForm, RoleForm
 from apikeys.web.previewed import PREVIEW, PreviewedForm
@@ -73,7 +74,7 @@ def clone(request: HttpRequest, slug: str, role_id: UUID) -> HttpResponse:
 def edit(request: HttpRequest, slug: str, role_id: UUID) -> HttpResponse:
     membership, role = _find(request, slug, role_id)
     if reason := roles.why_beyond(role.permissions, membership):
-        messages.error(request, f"“{role}” can’t be edited by you. {reason}")
+        messages.error(request, _("“%(role)s” can’t be edited by you. %(reason)s") % {"role": role, "reason": reason})
         return redirect("web:role-list", slug)
     form = _form(request, membership, role=role)
     if request.method == "POST" and not form.preview and form.is_valid():
@@ -81,7 +82,7 @@ def edit(request: HttpRequest, slug: str, role_id: UUID) -> HttpResponse:
             if form.proof is not None:
                 actor = Actor.from_request(request, proof=form.proof)
                 role = roles.edit(role, actor=actor, **form.fields_of_role(form.cleaned_data))
-                messages.success(request, f"“{role}” is saved.")
+                messages.success(request, _("“%(role)s” is saved.") % {"role": role})
         except Refused as refused:
             # Something changed between the form's check and the writing, such as a key that has the role now.
             form.refuse(refused)
@@ -104,7 +105,7 @@ def delete(request: HttpRequest, slug: str, role_id: UUID) -> HttpResponse:
         try:
             if form.proof is not None:
                 roles.delete(role, actor=Actor.from_request(request, proof=form.proof))
-                messages.success(request, f"“{role}” is deleted.")
+                messages.success(request, _("“%(role)s” is deleted.") % {"role": role})
         except Refused as refused:
             messages.error(request, str(refused))
         return redirect("web:role-list", slug)
@@ -121,7 +122,8 @@ def _create(request: HttpRequest, membership: Membership, source: Role | None) -
                 actor = Actor.from_request(request, proof=form.proof)
                 fields = form.fields_of_role(form.cleaned_data)
                 role = roles.create(account, actor=actor, cloned_from=source, **fields)
-                messages.success(request, f"“{role}” is created. Choose it as the access level of a new key.")
+                done = _("“%(role)s” is created. Choose it as the access level of a new key.")
+                messages.success(request, done % {"role": role})
         except Refused as refused:
             form.refuse(refused)
             form.renew()

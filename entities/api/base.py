@@ -142,6 +142,14 @@ class EntityView(GenericAPIView):
             )
         raise NotFound
 
+    def locate(self) -> None:
+        """Find what the request names, as its handler would first of all, without handling it: for explanations.
+
+        Raises NotFound and PermissionDenied, as the handler would. Writes nothing.
+        """
+        if "entity_id" in self.kwargs:
+            self.get_object()
+
     def sees(self, entity: type[Entity], only: Collection[UUID]) -> bool:
         return SEE in self.grant.permissions and self.reached(entity, only, permission=SEE).exists()
 

@@ -81,6 +81,10 @@ class MinerCharts(EntityView):
         data = {str(pk): {"points": samples[pk]} for pk in ids}
         return Response({"period": name, "step": period.step, "data": data})
 
+    def locate(self) -> None:
+        if texts := self.request.query_params.getlist("id"):
+            self.choose_miners(texts)
+
     def choose_miners(self, texts: list[str]) -> list[UUID]:
         """Return the asked miners by id. Raises NotFound if one of them is malformed, unknown or out of reach."""
         if not texts:

@@ -41,8 +41,17 @@ def with_client_count(hubs: QuerySet[Any]) -> QuerySet[Any]:
     return hubs.annotate(client_count=Coalesce(Subquery(rows.annotate(n=Count("*")).values("n")), 0))
 
 
-def _clients_of(hub: Any) -> QuerySet[Any]:
-    return HubClient.objects.served().filter(hub=hub)
+class HubView(EntityView):
+    """Of a hub's clients, what this key reaches: with the hub all of them, but not with a key that never grows."""
+
+    entity = Hub
+
+    def clients_of(self, hub: Any) -> QuerySet[Any]:
+        return self.among_reached(HubClient.objects.served().filter(hub=hub))
+
+    def among_reached(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Of ``rows``, each of one miner, those that the key reaches."""
+        return rows.filter(miner__in=self.reached(Miner).values("pk")) if self.grant.picked_only else rows
 
 
 class HubList(ListView):
@@ -88,10 +97,9 @@ class ClientFilters(ListFilters):
     ordering = Ordering("joined_at")
 
 
-class HubClients(ListView):
+class HubClients(HubView, ListView):
     """The miners that a hub serves, in the order in which they joined"""
 
-    entity = Hub
     permission = {"GET": "clients:read", "POST": "clients:write"}
     serializer_class = HubClientSerializer
     request_serializers = {"POST": InviteSerializer}
@@ -103,7 +111,7 @@ class HubClients(ListView):
     ordering = ("joined_at", "miner_id")
 
     def get_rows(self) -> QuerySet[Any]:
-        return _clients_of(self.get_object()).select_related("miner")
+        return self.clients_of(self.get_object()).select_related("miner")
 
     def post(self, request: Request, environment: str, entity_id: str) -> Response:
         """Add a miner of the account's own, or invite any other: its owner accepts before it joins."""
@@ -119,10 +127,9 @@ class HubClients(ListView):
         return Response(HubInvitationSerializer(invitation).data, status=status.HTTP_202_ACCEPTED)
 
 
-class HubClientDetail(EntityView):
+class HubClientDetail(HubView):
     """One client of a hub"""
 
-    entity = Hub
     permission = {"GET": "clients:read", "PATCH": "hub-finance:write", "DELETE": "clients:write"}
     serializer_class = HubClientSerializer
     request_serializers = {"PATCH": HubClientChangeSerializer}
@@ -130,12 +137,23 @@ class HubClientDetail(EntityView):
     conflicts = ("PATCH",)
     deferred = {"PATCH": HubInvitationSerializer}
 
+    def get_client(self) -> HubClient:
+        """The client in the path. Raises NotFound."""
+        return self.find_client(self.get_object(), read_id(self.kwargs["miner_id"]))
+
+    def locate(self) -> None:
+        self.get_client()
+
     def get(self, request: Request, environment: str, entity_id: str, miner_id: str) -> Response:
         """One client of a hub."""
-        served = _clients_of(self.get_object()).select_related("miner").filter(miner=read_id(miner_id)).first()
+        return Response(self.get_serializer(self.get_client()).data)
+
+    def find_client(self, hub: Any, miner_id: UUID) -> HubClient:
+        """Return what ``hub`` has agreed with the miner. Raises NotFound where the key doesn't reach it."""
+        served: HubClient | None = self.clients_of(hub).select_related("miner").filter(miner=miner_id).first()
         if served is None:
             raise NotFound
-        return Response(self.get_serializer(served).data)
+        return served
 
     def patch(self, request: Request, environment: str, entity_id: str, miner_id: str) -> Response:
         """Set a client's commission or comment.
@@ -144,6 +162,8 @@ class HubClientDetail(EntityView):
         """
         hub, miner = self.get_object(), read_id(miner_id)
         body = self.read_body()
+        if self.grant.picked_only:
+            self.find_client(hub, miner)
         with translate_refusals():
             result = clients.change(hub, miner, body, actor=self.actor)
         if isinstance(result, HubInvitation):
@@ -153,27 +173,25 @@ class HubClientDetail(EntityView):
     def delete(self, request: Request, environment: str, entity_id: str, miner_id: str) -> Response:
         """Serve a miner no longer: the hub's keys lose it at once."""
         hub, miner = self.get_object(), read_id(miner_id)
+        if self.grant.picked_only:
+            self.find_client(hub, miner)
         with translate_refusals():
             clients.remove(hub, miner, actor=self.actor)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class HubWorkers(WorkersView):
+class HubWorkers(HubView, WorkersView):
     """Workers of a hub's clients"""
 
-    entity = Hub
-
     def workers_of(self, entity: Any) -> QuerySet[Any]:
-        return Worker.objects.of_clients(entity)
+        return self.among_reached(Worker.objects.of_clients(entity))
 
 
-class HubStats(StatsView):
+class HubStats(HubView, StatsView):
     """Statistics over a hub's clients"""
 
-    entity = Hub
-
     def summarize(self, entity: Any) -> dict[str, Any]:
-        return summarize_work(_clients_of(entity).values("miner"), self.now)
+        return summarize_work(self.clients_of(entity).values("miner"), self.now)
 
 
 class HubAccruals(AccrualsView):
@@ -193,10 +211,9 @@ class FinanceFilters(DayFilters):
     client = Identifier(field_name="client_id", label="Earned from this miner.")
 
 
-class HubFinance(ListView):
+class HubFinance(HubView, ListView):
     """A hub's commission by client and day, newest first"""
 
-    entity = Hub
     permission = "hub-finance:read"
     serializer_class = HubFinanceSerializer
     filterset_class = FinanceFilters
@@ -206,7 +223,7 @@ class HubFinance(ListView):
     def get_rows(self) -> QuerySet[Any]:
         rows = Accrual.objects.filter(entity=self.get_object(), client__isnull=False)
         # What a miner earned is its own: the hub sees it while it serves the miner, and no longer.
-        served = HubClient.objects.served().filter(hub=OuterRef("entity"), miner=OuterRef("client"))
+        served = self.clients_of(OuterRef("entity")).filter(miner=OuterRef("client"))
         own = Accrual.objects.filter(
             entity=OuterRef("client"), client=None, day=OuterRef("day"), coin=OuterRef("coin")
         ).values("amount")

@@ -70,6 +70,11 @@ class HubInvitationDetail(EntityView):
     permission = {"DELETE": "clients:write"}
     success = {"DELETE": status.HTTP_204_NO_CONTENT}
 
+    def locate(self) -> None:
+        hub = self.get_object()
+        with translate_refusals():
+            hub.invitations.get(pk=read_id(self.kwargs["invitation_id"]))
+
     def delete(self, request: Request, environment: str, entity_id: str, invitation_id: str) -> Response:
         """Withdraw an invitation."""
         hub, invitation = self.get_object(), read_id(invitation_id)
@@ -104,7 +109,14 @@ class MinerInvitations(OwnMinerView, ListView):
         return clients.invitations_of(self.get_object()).select_related("hub")
 
 
-class MinerInvitationDetail(OwnMinerView):
+class MinerInvitationView(OwnMinerView):
+    def locate(self) -> None:
+        miner = self.get_object()
+        with translate_refusals():
+            clients.invitations_of(miner).get(pk=read_id(self.kwargs["invitation_id"]))
+
+
+class MinerInvitationDetail(MinerInvitationView):
     """One invitation to a miner"""
 
     permission = {"DELETE": "settings:write"}
@@ -118,7 +130,7 @@ class MinerInvitationDetail(OwnMinerView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class MinerInvitationAcceptance(OwnMinerView):
+class MinerInvitationAcceptance(MinerInvitationView):
     """Acceptance of an invitation"""
 
     permission = {"POST": "settings:write"}
@@ -150,6 +162,11 @@ class MinerHubDetail(OwnMinerView):
 
     permission = {"DELETE": "settings:write"}
     success = {"DELETE": status.HTTP_204_NO_CONTENT}
+
+    def locate(self) -> None:
+        miner = self.get_object()
+        with translate_refusals():
+            HubClient.objects.served().get(miner=miner, hub=read_id(self.kwargs["hub_id"]))
 
     def delete(self, request: Request, environment: str, entity_id: str, hub_id: str) -> Response:
         """Leave a hub: its keys lose the miner at once."""

@@ -54,11 +54,7 @@ class MinerList(ListView):
 
     def post(self, request: Request, environment: str) -> Response:
         """Make a miner with one wallet for BTC, which has no address yet."""
-        if not self.grant.reaches_all(Kind.MINER, Action.ADMIN):
-            raise PermissionDenied(
-                "This key does not reach all miners for settings:write, so the new miner would be out of its own "
-                "reach. Ask the account’s owner for a key on all miners."
-            )
+        self.require_all_miners()
         body = self.read_body()
         pool = self.find_pool(body)
         account = Account.objects.get(pk=self.grant.account_id)
@@ -70,6 +66,18 @@ class MinerList(ListView):
             raise ValidationError({"account_name": [NAME_TAKEN]}) from None
         answer = self.get_serializer({"id": miner.pk, "name": miner.name, "wallets": [wallet.pk]})
         return Response(answer.data, status=status.HTTP_201_CREATED)
+
+    def locate(self) -> None:
+        if self.request.method == "POST":
+            self.require_all_miners()
+
+    def require_all_miners(self) -> None:
+        """Raise PermissionDenied for a key that would not reach the miner that it makes."""
+        if not self.grant.reaches_all(Kind.MINER, Action.ADMIN):
+            raise PermissionDenied(
+                "This key does not reach all miners for settings:write, so the new miner would be out of its own "
+                "reach. Ask the account’s owner for a key on all miners."
+            )
 
     def find_pool(self, body: dict[str, Any]) -> Entity | None:
         pool_id = body.get("pool")
@@ -89,10 +97,15 @@ class MinerDetail(DetailView):
     serializer_class = MinerDetailSerializer
     request_serializers = {"PATCH": MinerChangeSerializer}
 
+    def get_object(self) -> Any:
+        miner = super().get_object()
+        if self.request.method == "PATCH":
+            require_own(miner, self.grant)
+        return miner
+
     def patch(self, request: Request, environment: str, entity_id: str) -> Response:
         """Change a miner's name or minimum payout. Only keys of the account that owns it can."""
         miner = self.get_object()
-        require_own(miner, self.grant)
         try:
             miner = update_miner(miner, actor=self.actor, **self.read_body())
         except NameTaken:

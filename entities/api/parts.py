@@ -36,6 +36,9 @@ class PartView(EntityView):
         setattr(part, self.holder, self.get_reached(self.entity, str(entity_id)))
         return part
 
+    def locate(self) -> None:
+        self.get_object()
+
 
 def require_own(entity: Entity, grant: Grant) -> None:
     """Raise PermissionDenied for a hub's client: its settings, and where its money goes, are up to its own account."""

@@ -39,13 +39,17 @@ class WalletAddresses(WalletView):
     request_serializers = {"POST": AddressSerializer}
     success = {"POST": status.HTTP_201_CREATED}
 
+    def get_object(self) -> Wallet:
+        wallet: Wallet = super().get_object()
+        require_own(wallet.entity, self.grant)
+        return wallet
+
     def post(self, request: Request, environment: str, wallet_id: str) -> Response:
         """Send payouts to another address from now on.
 
         Only keys of the account that owns the wallet can. Past payouts keep theirs.
         """
         wallet = self.get_object()
-        require_own(wallet.entity, self.grant)
         try:
             wallet = set_address(wallet, self.read_body()["address"], actor=self.actor)
         except InvalidAddress as error:

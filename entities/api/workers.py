@@ -81,6 +81,10 @@ class WorkersStats(EntityView):
     def get(self, request: Request, environment: str) -> Response:
         return Response(self.get_serializer(self.find(request.query_params.getlist("id"))).data)
 
+    def locate(self) -> None:
+        if texts := self.request.query_params.getlist("id"):
+            self.find(texts)
+
     def find(self, texts: list[str]) -> list[Worker]:
         """The asked workers by id. Raises NotFound if one of them is malformed, unknown or out of reach."""
         if not texts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -61,12 +61,13 @@ def import_rows(
     on_error: Callable[[RowError], None],
     after_batch: Callable[[], None] = lambda: None,
     during_batch: Callable[[], AbstractContextManager[None]] = nullcontext,
+    recorded: bool = True,
 ) -> None:
     """Write ``rows`` into ``environment``, adding to ``counts`` as batches are committed, and record the run.
 
     A row that can't be taken goes to ``on_error``, and all others are written. Running it again changes nothing.
     Raises reading.Unreadable where ``rows`` can't be read at all. However it ends, what was committed is recorded
-    in the audit trail under ``source``, a file's name, say.
+    in the audit trail under ``source``, a file's name, say; but where not ``recorded``, as each batch was taken back.
     """
     finished = False
     try:
@@ -80,7 +81,7 @@ def import_rows(
                 after_batch()
         finished = True
     finally:
-        if finished or counts.received:
+        if recorded and (finished or counts.received):
             with transaction.atomic():
                 record(
                     "pool_data.imported",
@@ -91,6 +92,18 @@ def import_rows(
                     finished=finished,
                     **vars(counts),
                 )
+
+
+@contextmanager
+def dry_run() -> Iterator[None]:
+    """Take back whatever is imported within, its audit rows too: the counts and errors are what they would be.
+
+    Meanwhile other writers of the same rows wait, on SQLite all writers. Around each batch instead of the whole, they
+    wait no longer than for an import; what repeats a row of an earlier batch then counts as new again.
+    """
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
 
 
 def _batches(rows: Iterable[RawRow]) -> Iterator[list[RawRow]]:

@@ -1,19 +1,14 @@
-"""Accounts, people and the audit trail in the staff admin: every change leaves a row, and nothing is deleted."""
+"""Accounts and the audit trail in the staff admin: every change leaves a row, and nothing is deleted."""
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group
 
-from accounts.models import Account, AuditEvent, Membership, User
+from accounts.models import Account, AuditEvent, Membership
 from apikeys.models import SigningKey
-from tests.factories import AccountFactory, MembershipFactory, UserFactory
+from tests.conftest import COMMAND
+from tests.factories import AccountFactory, UserFactory
 from tests.people import fresh_code
-
-NO_MEMBERS = {
-    "memberships-TOTAL_FORMS": "0",
-    "memberships-INITIAL_FORMS": "0",
-    "memberships-MIN_NUM_FORMS": "0",
-    "memberships-MAX_NUM_FORMS": "1000",
-}
 
 
 @pytest.fixture
@@ -21,107 +16,240 @@ def client(staff, sign_in_as):
     return sign_in_as(staff)
 
 
-def account_form(account=None, members=(), **fields):
-    """What the account's page posts, ``members`` being (membership or None, fields)."""
-    form = {
-        "name": account.name if account else "Kiruna Deep",
-        "slug": account.slug if account else "kiruna",
-        "max_active_keys": "",
-        "max_lifetime_days": "",
-        **NO_MEMBERS,
-        "memberships-TOTAL_FORMS": str(len(members)),
-        "memberships-INITIAL_FORMS": str(sum(row is not None for row, _ in members)),
-        **fields,
-    }
-    for number, (row, values) in enumerate(members):
-        prefix = f"memberships-{number}-"
-        form |= {prefix + "id": row.pk if row else "", prefix + "account": account.pk if account else ""}
-        form |= {prefix + name: value for name, value in values.items()}
-    return form
+def demote(user, group):
+    user.is_superuser = False
+    user.save()
+    user.groups.add(Group.objects.get(name=group))
+
+
+@pytest.fixture
+def page(client, account, staff):
+    """Open a page of the account's own and send it filled in, a fresh code included."""
+
+    def send(path, **fields):
+        url = f"/admin/accounts/account/{account.pk}/{path}/"
+        form = client.get(url).context["form"]
+        shown = {}
+        for field in form:
+            shown |= {field.html_name: field.value()}
+            if field.field.show_hidden_initial:
+                shown |= {field.html_initial_name: field.value()}
+        data = {**shown, "code": fresh_code(staff), **fields}
+        return client.post(url, {name: value for name, value in data.items() if value not in (None, False)})
+
+    return send
+
+
+def url_of(account):
+    return f"/admin/accounts/account/{account.pk}/change/"
+
+
+def errors_of(answer):
+    return answer.context["form"].errors
+
+
+def actions_of(account, prefix):
+    events = AuditEvent.objects.filter(account=account, action__startswith=prefix)
+    return [event.action for event in events.order_by("number")]
 
 
 def test_staff_add_an_account(client, staff):
-    answer = client.post("/admin/accounts/account/add/", account_form(max_active_keys="5"))
+    answer = client.post("/admin/accounts/account/add/", {"name": "Kiruna Deep", "slug": "kiruna"})
     assert answer.status_code == 302, answer.context["errors"]
     account = Account.objects.get(slug="kiruna")
     event = AuditEvent.objects.get()
     assert (event.action, event.account, event.actor, event.via) == ("account.created", account, staff, "admin")
-    assert event.data["values"]["max_active_keys"] == 5
+    assert event.data["values"] == {"name": "Kiruna Deep", "slug": "kiruna"}
 
 
-def test_a_change_of_an_account_is_recorded_field_by_field(client, account):
-    AuditEvent.objects.all()._raw_delete("default")
-    url = f"/admin/accounts/account/{account.pk}/change/"
-    client.post(url, account_form(account, name="Northfold", slug="stolen", suspended_at="2026-01-01"))
+def test_the_page_of_an_account_edits_its_name_and_nothing_else(client, account):
+    stolen = {"slug": "stolen", "suspended_at": "2026-01-01", "keys_editable": "on", "max_active_keys": "5"}
+    client.post(url_of(account), {"name": "Northfold", **stolen})
+    before = account.keys_editable, account.max_active_keys
     account.refresh_from_db()
     assert (account.name, account.slug, account.suspended_at) == ("Northfold", "northfold", None)
-    event = AuditEvent.objects.get()
-    assert event.action == "account.changed"
+    assert (account.keys_editable, account.max_active_keys) == before
+    event = AuditEvent.objects.get(action="account.changed")
     assert event.data == {"changes": {"name": {"from": "Northfold Mining", "to": "Northfold"}}}
-
-
-def test_the_policy_of_keys_is_set_here_and_recorded(client, account):
-    url = f"/admin/accounts/account/{account.pk}/change/"
-    client.post(url, account_form(account, keys_editable="on", key_automation="on"))
-    account.refresh_from_db()
-    assert (account.keys_editable, account.key_automation) == (True, True)
-    off_to_on = {"from": False, "to": True}
-    event = AuditEvent.objects.filter(action="account.changed").first()
-    assert event.data["changes"] == {"keys_editable": off_to_on, "key_automation": off_to_on}
-    client.post(url, account_form(account))
-    account.refresh_from_db()
-    assert (account.keys_editable, account.key_automation) == (False, False)
 
 
 def test_saving_an_account_unchanged_records_nothing(client, account):
     before = AuditEvent.objects.count()
-    client.post(f"/admin/accounts/account/{account.pk}/change/", account_form(account))
+    client.post(url_of(account), {"name": account.name})
     assert AuditEvent.objects.count() == before
 
 
-def test_members_come_change_and_go_with_an_event_each(client, account):
-    url = f"/admin/accounts/account/{account.pk}/change/"
+def test_the_page_shows_policies_pins_members_keys_and_events(client, account, owner, member, issue_key):
+    from accounts import policies
+
+    issue_key()
+    policies.set_policies(account, actor=COMMAND, max_active_keys=20)
+    policies.pin(account, "max_active_keys", actor=COMMAND)
+    text = " ".join(client.get(url_of(account)).content.decode().split())
+    for shown in ("20 keys", "Pinned: staff alone", "Olga", "Milo", "version 1 (1 key)", "account.policies_pinned"):
+        assert shown in text, shown
+
+
+def test_staff_who_only_view_are_offered_no_change(client, staff, account, owner):
+    demote(staff, "support")
+    text = client.get(url_of(account)).content.decode()
+    for path in ("policies/", "members/add/", f"members/{owner.memberships.get().pk}/remove/", "suspend/"):
+        assert f"{account.pk}/{path}" not in text
+        assert client.get(f"/admin/accounts/account/{account.pk}/{path}").status_code == 403
+    assert "Olga" in text
+
+
+# Policies
+
+
+def test_policies_are_set_with_a_code_and_recorded(page, account, client):
+    assert "code" in errors_of(page("policies", keys_editable="on", code="000000"))
+    answer = page("policies", keys_editable="on", key_automation="on", max_active_keys="20")
+    assert answer["Location"] == url_of(account)
+    account.refresh_from_db()
+    assert (account.keys_editable, account.key_automation, account.max_active_keys) == (True, True, 20)
+    event = AuditEvent.objects.get(action="account.policies_changed")
+    assert event.data == {
+        "keys_editable": [False, True],
+        "key_automation": [False, True],
+        "max_active_keys": [None, 20],
+    }
+
+
+def test_a_policy_is_pinned_beside_its_value_and_freed(page, account):
+    page("policies", max_active_keys="20", pin_max_active_keys="on", pin_key_automation="on")
+    account.refresh_from_db()
+    assert account.pinned_policies == ["key_automation", "max_active_keys"]
+    assert AuditEvent.objects.get(action="account.policies_pinned").data == {
+        "fields": ["key_automation", "max_active_keys"]
+    }
+    page("policies", pin_key_automation=None)
+    account.refresh_from_db()
+    assert (account.pinned_policies, account.max_active_keys) == (["max_active_keys"], 20)
+    assert AuditEvent.objects.get(action="account.policies_unpinned").data == {"fields": ["key_automation"]}
+
+
+def test_staff_set_what_the_plan_allows_and_it_has_no_pin(page, account, client):
+    form = client.get(f"/admin/accounts/account/{account.pk}/policies/").context["form"]
+    assert "pin_max_rate_limit" not in form.fields
+    assert "At most 600" in str(
+        errors_of(page("policies", max_rate_limit="600", default_rate_limit="601"))["default_rate_limit"]
+    )
+    page("policies", max_rate_limit="600", default_rate_limit="60")
+    account.refresh_from_db()
+    assert (account.max_rate_limit, account.default_rate_limit, account.pinned_policies) == (600, 60, [])
+    assert AuditEvent.objects.get(action="account.policies_changed").data == {
+        "max_rate_limit": [None, 600],
+        "default_rate_limit": [None, 60],
+    }
+    text = client.get(url_of(account)).content.decode()
+    assert "600 requests a minute" in text
+    assert text.count("The plan’s: staff alone") == 1
+
+
+def test_what_an_owner_changed_meanwhile_stays(client, account, staff):
+    url = f"/admin/accounts/account/{account.pk}/policies/"
+    form = client.get(url).context["form"]
+    Account.objects.filter(pk=account.pk).update(rotation_days=30)
+    shown = {f"initial-{field}": form[field].value() for field in ("rotation_days", "permanent_delete")}
+    data = {"rotation_days": "90", "permanent_delete": "on", "nonce": form["nonce"].value(), **shown}
+    client.post(url, {**data, "initial-rotation_days_elsewhere": "", "code": fresh_code(staff)})
+    account.refresh_from_db()
+    assert (account.rotation_days, account.permanent_delete) == (30, True)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("max_active_keys", "0"),
+        ("rotation_days", "3651"),
+        ("default_rate_limit", "2000000"),
+        ("max_rate_limit", "0"),
+        ("rotation_days", "soon"),
+    ],
+)
+def test_the_bounds_of_policies_hold_for_staff_too(page, field, value):
+    assert "A whole number from 1 to" in str(errors_of(page("policies", **{field: value}))[field])
+
+
+def test_a_policy_that_staff_change_is_told_to_the_owners(
+    page, account, owner, mailoutbox, django_capture_on_commit_callbacks
+):
+    with django_capture_on_commit_callbacks(execute=True):
+        page("policies", permanent_delete="on")
+    [message] = mailoutbox
+    assert message.to == [owner.email]
+    assert "Revoked keys can be deleted: off → on (less strict)" in message.body
+    assert "The pool’s staff" in message.body
+    assert "Stina" not in message.body
+
+
+# Members
+
+
+def test_members_come_change_and_go_with_an_event_each(page, account, staff):
     user = UserFactory()
-    client.post(url, account_form(account, [(None, {"user": user.pk, "access_level": "viewer"})]))
+    page("members/add", person=user.pk, access_level="viewer")
     membership = Membership.objects.get(account=account, user=user)
-    level = {"user": user.pk, "access_level": "treasurer", "can_view_keys": "on"}
-    client.post(url, account_form(account, [(membership, level)]))
+    page(f"members/{membership.pk}/change", access_level="treasurer", key_permissions=["api_keys.view"])
     membership.refresh_from_db()
     assert (membership.access_level, membership.can_view_keys) == ("treasurer", True)
-    client.post(url, account_form(account, [(membership, {**level, "DELETE": "on"})]))
+    page(f"members/{membership.pk}/remove")
     assert not Membership.objects.exists()
-    removed, changed, added = AuditEvent.objects.filter(action__startswith="membership.")
-    assert [event.action for event in (added, changed, removed)] == [
-        "membership.added",
-        "membership.changed",
-        "membership.removed",
-    ]
-    assert {event.account for event in (added, changed, removed)} == {account}
-    assert added.data["values"]["user"] == user.pk
-    assert changed.data["changes"] == {
-        "access_level": {"from": "viewer", "to": "treasurer"},
-        "can_view_keys": {"from": False, "to": True},
-    }
-    assert removed.target_id == str(membership.pk)
+    assert actions_of(account, "member.") == ["member.added", "member.changed", "member.removed"]
+    added = AuditEvent.objects.get(action="member.added")
+    assert (added.actor, added.via, added.data["email"]) == (staff, "admin", user.email)
 
 
-def test_an_owner_who_is_no_administrator_is_refused_politely(client, account):
-    member = (None, {"user": UserFactory().pk, "access_level": "viewer", "is_owner": "on"})
-    answer = client.post(f"/admin/accounts/account/{account.pk}/change/", account_form(account, [member]))
-    assert answer.status_code == 200
-    assert "access level is Administrator" in answer.content.decode()
+def test_nobody_becomes_a_member_without_a_code(page):
+    answer = page("members/add", person=UserFactory().pk, access_level="viewer", code="000000")
+    assert "code" in errors_of(answer)
     assert not Membership.objects.exists()
 
 
-def test_the_same_person_is_a_member_once(client, account):
-    membership = MembershipFactory(account=account)
-    members = [
-        (membership, {"user": membership.user.pk, "access_level": "viewer"}),
-        (None, {"user": membership.user.pk, "access_level": "viewer"}),
-    ]
-    answer = client.post(f"/admin/accounts/account/{account.pk}/change/", account_form(account, members))
-    assert answer.status_code == 200
+def test_a_new_owner_is_told_to_every_owner(page, owner, mailoutbox, django_capture_on_commit_callbacks):
+    user = UserFactory(name="Kim")
+    with django_capture_on_commit_callbacks(execute=True):
+        page("members/add", person=user.pk, is_owner="on")
+    assert {message.to[0] for message in mailoutbox} == {owner.email, user.email}
+    assert "Kim is now an owner of Northfold Mining" in mailoutbox[0].subject
+    assert Membership.objects.get(user=user).access_level == "administrator"
+
+
+def test_the_last_owner_stays_one_for_staff_too(page, client, account, owner):
+    membership = owner.memberships.get()
+    answer = page(f"members/{membership.pk}/change", is_owner=None, access_level="viewer")
+    assert "Make somebody else an owner first" in str(errors_of(answer)["is_owner"])
+    answer = client.get(f"/admin/accounts/account/{account.pk}/members/{membership.pk}/remove/", follow=True)
+    assert "Make somebody else an owner first" in answer.content.decode()
+    membership.refresh_from_db()
+    assert membership.is_owner
+
+
+@pytest.mark.parametrize("wrong", ["member", "inactive", "nonsense", "huge", "nobody"])
+def test_whoever_cannot_become_a_member_is_refused_politely(page, member, wrong):
+    person = {
+        "member": member.pk,
+        "inactive": UserFactory(is_active=False).pk,
+        "nonsense": "x' or 1",
+        "huge": "9" * 30,
+        "nobody": "",
+    }[wrong]
+    assert "person" in errors_of(page("members/add", person=person, access_level="viewer"))
     assert Membership.objects.count() == 1
+
+
+def test_rights_over_keys_go_with_seeing_them(page):
+    answer = page("members/add", person=UserFactory().pk, access_level="viewer", key_permissions=["api_keys.create"])
+    assert "key_permissions" in errors_of(answer)
+
+
+def test_a_member_is_found_under_their_own_account_alone(client, owner, other_account):
+    path = f"/admin/accounts/account/{other_account.pk}/members/{owner.memberships.get().pk}"
+    assert client.get(f"{path}/change/").status_code == client.get(f"{path}/remove/").status_code == 404
+
+
+# What holds for all of it
 
 
 def test_accounts_users_and_events_are_never_deleted(client, account, owner):
@@ -152,7 +280,6 @@ def test_staff_bootstrap_an_account_with_a_code(client, staff):
 
 def test_the_list_counts_members_and_active_keys(client, account, owner, member, issue_key):
     from apikeys import lifecycle
-    from tests.conftest import COMMAND
 
     issue_key()
     issue_key()
@@ -173,104 +300,6 @@ def test_a_longer_list_of_accounts_costs_no_more_queries(client, django_assert_m
     AccountFactory.create_batch(5)
     with django_assert_max_num_queries(len(few)):
         client.get("/admin/accounts/account/")
-
-
-GREY = "seven-grey-lanterns"
-PERSON = {"email": "Nils@Example.com", "name": "Nils", "password1": GREY, "password2": GREY}
-
-
-def test_staff_add_a_person_with_an_initial_password(client, staff):
-    answer = client.post("/admin/accounts/user/add/", {**PERSON, "is_staff": "on", "is_superuser": "on"})
-    assert answer.status_code == 302, answer.context["errors"]
-    nils = User.objects.get(email="nils@example.com")
-    assert nils.check_password("seven-grey-lanterns")
-    assert not nils.is_staff
-    assert not nils.is_superuser
-    event = AuditEvent.objects.get(action="user.created")
-    assert event.data == {"values": {"email": "Nils@Example.com", "name": "Nils"}}
-    assert "lanterns" not in str(AuditEvent.objects.values())
-
-
-@pytest.mark.parametrize(
-    ("fields", "at"),
-    [
-        ({"password1": "short", "password2": "short"}, "password2"),
-        ({"password2": "seven-grey-lamps"}, "password2"),
-        ({"email": "STINA@example.com"}, "email"),
-    ],
-)
-def test_a_person_is_refused_for_a_weak_password_or_a_known_address(client, fields, at):
-    answer = client.post("/admin/accounts/user/add/", {**PERSON, **fields})
-    assert at in answer.context["adminform"].form.errors
-    assert "seven-grey" not in answer.content.decode()
-
-
-def test_superusers_switch_people_off_and_make_staff(client, owner):
-    url = f"/admin/accounts/user/{owner.pk}/change/"
-    client.post(url, {"email": owner.email, "name": owner.name, "is_staff": "on"})
-    owner.refresh_from_db()
-    assert (owner.is_active, owner.is_staff, owner.is_superuser) == (False, True, False)
-    event = AuditEvent.objects.get(action="user.changed")
-    assert event.data["changes"] == {"is_active": {"from": True, "to": False}, "is_staff": {"from": False, "to": True}}
-
-
-def test_other_staff_do_not(client, staff, owner):
-    staff.is_superuser = False
-    staff.save()
-    client.post(
-        f"/admin/accounts/user/{owner.pk}/change/",
-        {"email": owner.email, "name": "Olga Berg", "is_staff": "on", "is_superuser": "on"},
-    )
-    owner.refresh_from_db()
-    assert (owner.name, owner.is_active, owner.is_staff, owner.is_superuser) == ("Olga Berg", True, False, False)
-
-
-def test_other_staff_change_no_other_staff(client, staff, sign_in_as):
-    staff.is_superuser = False
-    staff.save()
-    chief = UserFactory(is_staff=True, is_superuser=True)
-    url = f"/admin/accounts/user/{chief.pk}/change/"
-    assert client.post(url, {"email": "thief@example.com", "name": "Thief"}).status_code == 403
-    assert client.get(url).status_code == 200
-
-
-def test_nobody_switches_themselves_off(client, staff):
-    client.post(f"/admin/accounts/user/{staff.pk}/change/", {"email": staff.email, "name": "Stina"})
-    staff.refresh_from_db()
-    assert (staff.is_active, staff.is_staff) == (True, True)
-
-
-def test_passwords_are_neither_shown_nor_set_nor_searched(client, owner):
-    page = client.get(f"/admin/accounts/user/{owner.pk}/change/").content.decode()
-    assert "argon2" not in page
-    assert client.get(f"/admin/accounts/user/{owner.pk}/password/").status_code in {302, 404}
-    before = owner.password
-    client.post(f"/admin/accounts/user/{owner.pk}/change/", {"email": owner.email, "name": "O", "password": "x"})
-    owner.refresh_from_db()
-    assert owner.password == before
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        "password__startswith=argon2",
-        "totpdevice__key__startswith=a",
-        "recoverydevice__codes__digest__startswith=a",
-        "email__startswith=a",
-    ],
-)
-def test_no_list_of_people_can_be_probed_through_lookups(client, query):
-    assert client.get(f"/admin/accounts/user/?{query}").status_code == 400
-
-
-def test_seeds_and_recovery_codes_have_no_pages(client):
-    for path in ["otp_totp/totpdevice/", "accounts/recoverydevice/", "accounts/recoverycode/", "auth/group/"]:
-        assert client.get(f"/admin/{path}").status_code == 404
-
-
-def test_people_are_found_by_part_of_name_or_address(client, owner):
-    url = "/admin/autocomplete/?app_label=accounts&model_name=membership&field_name=user"
-    assert client.get(f"{url}&term=olg").json()["results"] == [{"id": str(owner.pk), "text": "Olga <olga@example.com>"}]
 
 
 def test_events_are_read_and_nothing_more(client, account):
@@ -301,6 +330,6 @@ def test_events_are_filtered_by_account_action_and_target(client, account, other
 
 
 def test_django_keeps_no_second_history(client, account):
-    client.post(f"/admin/accounts/account/{account.pk}/change/", account_form(account, name="Northfold"))
+    client.post(url_of(account), {"name": "Northfold"})
     assert not LogEntry.objects.exists()
     assert "account.changed" in client.get("/admin/").content.decode()

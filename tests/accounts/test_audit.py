@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils import timezone
 
-from accounts.audit import Actor, record
+from accounts.audit import Actor, dated, record
 from accounts.models import AuditEvent
 from tests.factories import AccountFactory, UserFactory
 
@@ -57,10 +60,11 @@ def test_an_event_is_never_changed(event, change):
 
 
 def test_an_event_outlives_its_actor_and_its_account(event, actor):
+    account_id, user_id = event.account_id, actor.user.pk
     event.account.delete()
     actor.user.delete()
     kept = AuditEvent.objects.get()
-    assert (kept.actor, kept.account) == (None, None)
+    assert (kept.actor_id, kept.account_id) == (user_id, account_id)
     assert (kept.actor_name, kept.account_name, kept.target_name) == ("Olga", "Northfold", "Northfold")
 
 
@@ -81,3 +85,15 @@ def test_an_event_is_written_in_a_transaction_or_not_at_all():
 def test_a_long_name_is_cut_to_fit(actor):
     account = AccountFactory.build(name="n" * 500)
     assert len(record("x", actor=actor, target=account).target_name) == 200
+
+
+def test_a_command_may_tell_of_the_past_and_nobody_else(account, owner):
+    past = timezone.now() - timedelta(days=30)
+    with dated(past), transaction.atomic():
+        told = record("tested", actor=Actor.for_command("tests"), account=account)
+        said = record("tested", actor=Actor(name="Olga", via="web", user=owner), account=account)
+        after = timezone.now()
+    assert told.at == past
+    assert after - said.at < timedelta(minutes=1)
+    with transaction.atomic():
+        assert record("tested", actor=Actor.for_command("tests")).at > past

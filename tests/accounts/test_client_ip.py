@@ -9,7 +9,7 @@ from django.test import RequestFactory, override_settings
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from accounts.client_ip import client_ip, normalize
+from accounts.client_ip import client_ip, client_network, normalize
 
 ADDRESSES = st.ip_addresses().map(str)
 JUNK = st.text(st.characters(blacklist_characters=",", blacklist_categories=["Cs"]), max_size=30)
@@ -103,3 +103,17 @@ def test_normalizing_twice_changes_nothing(text):
 def test_a_mapped_address_is_the_ipv4_one(number):
     plain = str(ip_address(number))
     assert normalize(f"::ffff:{plain}") == plain
+
+
+@pytest.mark.parametrize(
+    ("remote", "network"),
+    [
+        ("203.0.113.5", "203.0.113.5"),
+        ("::ffff:203.0.113.5", "203.0.113.5"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::"),
+        ("", None),
+    ],
+)
+def test_attempts_are_counted_for_a_whole_network_of_ipv6(remote, network):
+    assert client_network(RequestFactory().get("/", REMOTE_ADDR=remote)) == network

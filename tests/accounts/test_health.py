@@ -1,4 +1,5 @@
 import pytest
+from django.conf import settings
 from django.db import OperationalError, connection
 
 
@@ -14,7 +15,8 @@ def test_healthz_answers_anybody_and_asks_no_database(client):
 def test_readyz_answers_anybody_while_the_database_does(client):
     answer = client.get("/readyz")
     assert answer.status_code == 200
-    assert answer.json() == {"status": "ok", "database": "ok"}
+    limits = "shared" if settings.REDIS_URL else "per process"
+    assert answer.json() == {"status": "ok", "database": "ok", "rate_limits": limits}
 
 
 @pytest.mark.django_db

@@ -12,8 +12,8 @@ import time_machine
 from accounts import second_factor
 from accounts.models import AuditEvent, RecoveryCode, RecoveryDevice
 from accounts.second_factor import CodeRefused
-from tests.factories import UserFactory
-from tests.people import code_of, enrol
+from tests.factories import PASSWORD, UserFactory
+from tests.people import code_of, enrol, fresh_code
 
 NOW = datetime(2026, 11, 21, 12, 0, 10, tzinfo=UTC)
 REFUSAL = "not right, or was used before"
@@ -163,3 +163,12 @@ def test_locked_recovery_codes_leave_the_app_open(clock, user, recovery_codes, f
     assert failures(user) == (0, 1)
     app = second_factor.confirmed_app(user)
     assert verify(user, code_of(app)) == app
+
+
+def test_who_signs_in_with_one_is_told_how_to_go_on_and_who_has_the_app_is_not(client, account, user, recovery_codes):
+    [code, *_] = recovery_codes(user)
+    for typed, told in ((code, True), (None, False)):
+        client.post("/sign-in/", {"email": user.email, "password": PASSWORD})
+        page = client.post("/sign-in/code/", {"code": typed or fresh_code(user)}, follow=True)
+        assert ("signed in with a recovery code" in page.content.decode()) is told
+        client.post("/sign-out/")

@@ -174,7 +174,7 @@ def test_waits_double_up_to_256_seconds_and_no_further(clock, user, app):
     for expected in [1, 2, 4, 8, 16, 32, 64, 128, 256, 256, 256, 256]:
         assert_refused(user, wrong(app), "not right")
         clock.shift(timedelta(seconds=expected, microseconds=-1))
-        assert_refused(user, wrong(app), "Too many wrong codes. Try again in 1 seconds")
+        assert_refused(user, wrong(app), "Too many wrong codes. Try again in 1 second,")
         clock.shift(timedelta(microseconds=1))
     assert verify(user, code_of(app)) == app
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import time_machine
 from django.contrib.sessions.models import Session
 from django.test import Client
@@ -10,7 +11,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from accounts import second_factor
 from accounts.audit import Actor
 from tests.factories import PASSWORD, UserFactory
-from tests.people import fresh_code
+from tests.people import code_of, fresh_code
 
 KEYS = "/a/northfold/access/api-keys/"
 
@@ -106,6 +107,15 @@ def test_next_never_leads_to_another_site(client, owner):
         client.post("/sign-out/")
 
 
+@pytest.mark.parametrize("target", ["-1", "2026-02-30", "a\x00b", "\N{ROCKET}", "web:home", "access/", "/a\x00b"])
+def test_a_next_that_is_no_address_of_ours_breaks_nothing(sign_in_as, owner, target):
+    client = sign_in_as(owner)
+    for path in ("/language/", "/me/theme/"):
+        answer = client.post(path, {"next": target})
+        assert answer.status_code == 302, path
+        assert answer["Location"] == ("/a%00b" if target.startswith("/") else "/sign-in/" if "lang" in path else "/")
+
+
 def test_a_recovery_code_signs_in_once(client, owner):
     codes = second_factor.make_recovery_codes(owner, actor=Actor.for_command("test"))
     password_step(client, owner)
@@ -159,6 +169,32 @@ def test_replacing_the_app_takes_a_step_up_and_keeps_the_old_one_until_confirmed
     client.post("/me/second-factor/replace/", {"nonce": "n1", "code": fresh_code(owner)})
     assert "Scan this code" in client.get("/me/second-factor/").content.decode()
     assert TOTPDevice.objects.filter(pk=old.pk, confirmed=True).exists()
+
+
+def test_a_set_up_that_one_session_began_is_not_another_s(sign_in_as, owner):
+    """A step-up is bound to its session: a thief in another reads no seed, and puts in no app of theirs."""
+    here, elsewhere = sign_in_as(owner), sign_in_as(owner)
+    here.post("/me/second-factor/replace/", {"nonce": "n1", "code": fresh_code(owner)})
+    pending = second_factor.pending_enrolment(owner)
+    seed = second_factor.base32_secret(pending)[:4]
+    assert seed in here.get("/me/second-factor/").content.decode()
+    assert seed not in elsewhere.get("/me/second-factor/").content.decode()
+    elsewhere.post("/me/second-factor/", {"code": code_of(pending)})
+    assert not TOTPDevice.objects.get(pk=pending.pk).confirmed
+    assert here.post("/me/second-factor/", {"code": code_of(pending)}).status_code == 302
+    assert TOTPDevice.objects.get(pk=pending.pk).confirmed
+
+
+def test_two_who_know_a_password_are_not_shown_the_same_seed(account):
+    """Or one of them would keep what the other one's app holds."""
+    user = UserFactory()
+    seeds = []
+    for browser in (Client(), Client()):
+        browser.post("/sign-in/", {"email": user.email, "password": PASSWORD})
+        for _ in range(2):
+            browser.get("/me/second-factor/")
+            seeds.append(second_factor.base32_secret(second_factor.pending_enrolment(user)))
+    assert seeds[0] == seeds[1] != seeds[2] == seeds[3]
 
 
 def test_new_recovery_codes_take_a_step_up_and_cancel_the_old(sign_in_as, owner):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apikeys.lifecycle import MAX_CIDRS, Refused, normalize_cidrs
+from apikeys.rules import MAX_CIDRS, Refused, normalize_cidrs
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,8 @@ def test_networks_are_kept_in_one_form_and_once(given_lines, kept):
         ("\0", "no IPv4 or IPv6 network"),
         ("\ud800", "no IPv4 or IPv6 network"),
         ("1" * 100_000, "no IPv4 or IPv6 network"),
+        ("fe80::1%eth0", "no IPv4 or IPv6 network"),
+        ("fe80::1%<b>/128", "no IPv4 or IPv6 network"),
     ],
 )
 def test_an_error_names_the_line_and_what_is_wrong_with_it(line, reason):

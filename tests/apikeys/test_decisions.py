@@ -26,11 +26,14 @@ class Facts:
     environment: str = "production"
     permissions: frozenset[str] = frozenset(PERMISSIONS)
     allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    rate_limit: int | None = None
+    rate_burst: int | None = None
     expires_at: datetime | None = None
     secret_retires_at: datetime | None = None
     signing_key_retired_at: datetime | None = None
     disabled_at: datetime | None = None
     revoked_at: datetime | None = None
+    picked_only: bool = False
     account_suspended_at: datetime | None = None
 
 
@@ -133,6 +136,7 @@ REFERENCE = [
             and not (a.packed is not None and any(inside(a.packed, network) for network in g.allowed_networks))
         ),
     ),
+    ("rate_within_limit", "rate_limited", lambda g, f, a: f.retry_after is not None),
     (
         "permission_granted",
         "permission_denied",
@@ -149,9 +153,12 @@ REFERENCE = [
     now=st.one_of(st.just(NOW), TIMES),
     permission=SOME_PERMISSION,
     in_reach=st.sampled_from([None, True, False]),
+    retry_after=st.sampled_from([None, None, 1, 60]),
 )
-def test_the_first_rule_that_denies_is_the_one_named(grant, address, environment, now, permission, in_reach):
-    facts = RequestFacts(environment, address.text, now, permission, in_reach)
+def test_the_first_rule_that_denies_is_the_one_named(
+    grant, address, environment, now, permission, in_reach, retry_after
+):
+    facts = RequestFacts(environment, address.text, now, permission, in_reach, retry_after)
     decision = decide(grant, facts)
     expected = next(((rule, code) for rule, code, denies in REFERENCE if denies(grant, facts, address)), None)
     if expected is None:
@@ -173,7 +180,7 @@ def test_an_address_list_admits_exactly_what_lies_in_it(address, networks):
 
 def test_the_reference_lists_every_rule_in_order():
     assert [rule.__name__ for rule in decisions.RULES] == [rule for rule, _, _ in REFERENCE]
-    assert decisions.RULES == decisions.STANDING_RULES + decisions.ACCESS_RULES
+    assert decisions.RULES == decisions.STANDING_RULES + decisions.RATE_RULES + decisions.ACCESS_RULES
 
 
 def test_a_key_in_good_standing_with_the_permission_is_allowed():
@@ -217,6 +224,12 @@ def test_the_moment_of_the_end_is_over(field, code):
         (["0.0.0.0/0", "::/0"], "2001:db8::1", True),
         (["2001:db8::/64"], "2001:db8::ffff", True),
         (["2001:db8::/64"], "2001:db8:0:1::", False),
+        (["::/80"], "::5", True),
+        (["::/80"], "203.0.113.5", False),
+        (["::/80"], "::ffff:203.0.113.5", False),
+        (["203.0.113.0/24"], "::203.0.113.5", False),
+        (["203.0.113.0/24"], "64:ff9b::203.0.113.5", False),
+        (["203.0.113.0/24"], "2002:cb00:7105::1", False),
         (["fe80::/10"], "fe80::1%eth0", True),
         (["203.0.113.5/32"], "203.0.113.5", True),
         (["203.0.113.5/32"], None, False),
@@ -227,6 +240,16 @@ def test_the_moment_of_the_end_is_over(field, code):
 def test_addresses_and_networks(networks, address, allowed):
     grant = replace(OPEN, allowed_networks=tuple(ip_network(network) for network in networks))
     assert decide(grant, replace(REQUEST, address=address)).allowed == allowed
+
+
+def test_a_rate_that_is_used_up_is_named_with_its_burst():
+    wait = replace(REQUEST, retry_after=1)
+    denial = decide(replace(OPEN, rate_limit=300, rate_burst=20), wait).denial
+    assert denial.detail == (
+        "This key may make 300 requests a minute, 20 of them at once. Wait 1 second before the next one."
+    )
+    denial = decide(replace(OPEN, rate_limit=1, rate_burst=1), replace(wait, retry_after=60)).denial
+    assert denial.detail == "This key may make 1 request a minute. Wait 60 seconds before the next one."
 
 
 def test_a_wrong_environment_names_the_right_endpoint():

@@ -11,6 +11,7 @@ from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections
 from django.test.client import FakePayload
 
+from accounts.models import AuditEvent
 from apikeys import key_format
 from apikeys.early_refusal import EarlyRefusal
 
@@ -78,3 +79,10 @@ def test_a_right_key_goes_on_and_is_not_parsed_again(call, issue_key, monkeypatc
 def test_no_header_and_other_paths_go_on(call, db):
     assert json.loads(call("/api/v1/key")[2])["code"] == "missing_credentials"
     assert call("/healthz", "Bearer nonsense")[0] == "200 OK"
+
+
+def test_a_key_in_the_path_is_told_of_whatever_stands_in_the_header(call, issue_key):
+    key, secret = issue_key()
+    status, _, content = call(f"/api/v1/miners/{secret}", "Bearer mistyped")
+    assert (status, json.loads(content)["code"]) == ("400 Bad Request", "invalid_request")
+    assert AuditEvent.objects.filter(action="key.exposed", target_id=key.key_id).count() == 1

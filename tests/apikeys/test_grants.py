@@ -14,7 +14,7 @@ from rest_framework.test import APIRequestFactory
 from accounts.access_levels import PERMISSIONS, AccessLevel
 from accounts.models import Account
 from apikeys.authentication import BearerAuthentication
-from apikeys.grants import Grant, load_grant
+from apikeys.grants import Grant, load_grant, load_registered
 from apikeys.models import ApiKey, ApiKeySecret, KeyScope, SigningKey
 from tests.factories import HubFactory, MinerFactory, PoolFactory
 
@@ -45,6 +45,11 @@ SHAPES = {
         {},
         {},
     ),
+    "burst": ("viewer", ["*:*"], {"rate_limit": 300, "rate_burst": 20}, {}, {}, {}),
+    "burst of the default": ("viewer", ["*:*"], {"rate_burst": 20}, {}, {}, {"default_rate_limit": 300}),
+    "burst and no limit any more": ("viewer", ["*:*"], {"rate_burst": 20}, {}, {}, {}),
+    "limit of the plan": ("viewer", ["*:*"], {}, {}, {}, {"max_rate_limit": 60}),
+    "limit above the plan": ("viewer", ["*:*"], {"rate_limit": 61, "rate_burst": 61}, {}, {}, {"max_rate_limit": 60}),
     "picked": ("viewer", ["picked"], {}, {}, {}, {}),
     "all and picked": ("viewer", ["read:miners/*", "write:hubs/*", "admin:*", "picked"], {}, {}, {}, {}),
     "custom role": ("entities:read payouts:read", ["*:*"], {}, {}, {}, {}),
@@ -57,6 +62,7 @@ SHAPES = {
         {"key_automation": False},
     ),
     "custom role with automation": ("stats:read keys:read keys:write", ["*:*"], {}, {}, {}, {"key_automation": True}),
+    "support": ("accountant", ["picked"], {"support": True}, {"lookup": b"abc", "argon2": "argon2$x"}, {}, {}),
     "no scope left": ("viewer", [], {}, {}, {}, {}),
     "odd names": ("viewer", ["*:*"], {"name": "Ünïcode %s ' \" ; 🔑"}, {}, {}, {"name": "O'Brien & 100 % Sons"}),
     "everything at once": (
@@ -110,6 +116,7 @@ def by_the_orm(row: ApiKeySecret) -> Grant:
         permissions = {name for name, permission in PERMISSIONS.items() if level in permission.levels}
     return Grant(
         key_pk=key.pk,
+        secret_pk=row.pk,
         key_id=key.key_id,
         name=key.name,
         account_id=account.pk,
@@ -122,12 +129,15 @@ def by_the_orm(row: ApiKeySecret) -> Grant:
         all_scopes=frozenset((scope.action, scope.kind) for scope in scopes if scope.entity_id is None),
         picked_kinds=frozenset(scope.kind for scope in scopes if scope.entity_id is not None),
         allowed_networks=tuple(ip_network(text) for text in key.allowed_cidrs),
+        rate_limit=key.rate_limit_in_force,
+        rate_burst=key.rate_burst_in_force,
         expires_at=key.expires_at,
         secret_retires_at=row.retires_at,
         signing_key_retired_at=row.signing_key.retired_at,
         disabled_at=key.disabled_at,
         revoked_at=key.revoked_at,
         account_suspended_at=account.suspended_at,
+        picked_only=key.support,
     )
 
 
@@ -136,8 +146,26 @@ def test_the_fixed_sql_says_what_the_orm_says(make, shape):
     row, _ = make(shape)
     stored = load_grant(row.selector)
     assert stored.grant == by_the_orm(row)
-    assert stored.digest == bytes(row.digest)
+    assert (stored.digest, stored.argon2) == (bytes(row.digest), row.argon2)
+    assert load_registered(b"abc") == ([stored] if row.is_registered else [])
     assert stored.wrapped_signing_key == bytes(SigningKey.objects.get(pk=row.signing_key_id).wrapped)
+
+
+NUMBERS = [None, 1, 59, 60, 61]
+
+
+@pytest.mark.parametrize("own", NUMBERS)
+@pytest.mark.parametrize("most", NUMBERS)
+def test_no_limit_in_force_is_above_the_plan_s(issue_key, own, most):
+    key, _ = issue_key()
+    selector = ApiKeySecret.objects.get(key=key).selector
+    ApiKey.objects.update(rate_limit=own)
+    for default in NUMBERS:
+        Account.objects.update(default_rate_limit=default, max_rate_limit=most)
+        chosen = own or default
+        expected = chosen if most is None else most if chosen is None else min(chosen, most)
+        assert load_grant(selector).grant.rate_limit == expected
+        assert ApiKey.objects.get().rate_limit_in_force == expected
 
 
 def test_times_carry_their_zone(make):

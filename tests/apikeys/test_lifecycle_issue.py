@@ -9,9 +9,10 @@ import time_machine
 from django.db import IntegrityError, transaction
 
 from accounts import audit
+from accounts.changes import Refused
 from accounts.models import Account, AuditEvent, Membership
 from apikeys import lifecycle, signing
-from apikeys.lifecycle import AlreadyIssued, Refused
+from apikeys.lifecycle import AlreadyIssued
 from apikeys.models import ApiKey, ApiKeySecret, KeyScope
 from apikeys.scopes import InvalidScope, Scope
 from tests.factories import AccountFactory, MembershipFactory, MinerFactory, UserFactory
@@ -67,6 +68,8 @@ def test_a_key_comes_with_its_secret_its_scopes_and_its_audit_row(account, owner
         "scope_count": 2,
         "expires_at": None,
         "allowed_cidrs": ["203.0.113.0/24"],
+        "rate_limit": None,
+        "rate_burst": None,
     }
 
 
@@ -82,7 +85,7 @@ def test_a_key_whose_audit_row_can_t_be_written_is_not_issued(account, owner, mo
     def fail(*args, **kwargs):
         raise IntegrityError("no audit today")
 
-    monkeypatch.setattr(audit.AuditEvent.objects, "create", fail)
+    monkeypatch.setattr(audit.AuditEvent, "save", fail)
     with pytest.raises(IntegrityError, match="no audit today"):
         issue(account, actor_for(owner, "key.issue"))
     assert nothing_was_issued()
@@ -245,6 +248,39 @@ def test_a_key_s_life_lies_ahead_and_within_the_account_s_limit(account, issue_k
         with pytest.raises(Refused) as refused:
             issue_key(expires_at=expires_at)
         assert refused.value.field == "expires_at"
+
+
+@pytest.mark.parametrize(
+    ("default", "most", "limit", "burst", "refused_at"),
+    [
+        (None, None, 300, 300, None),
+        (None, None, 300, 301, "rate_burst"),
+        (None, None, 300, 0, "rate_burst"),
+        (None, None, 300, -1, "rate_burst"),
+        (None, None, None, 1, "rate_burst"),
+        (20, None, None, 20, None),
+        (20, None, None, 21, "rate_burst"),
+        (20, None, 40, 21, None),
+        (None, 600, 600, 600, None),
+        (None, 600, 601, None, "rate_limit"),
+        (None, 600, None, 600, None),
+        (None, 600, None, 601, "rate_burst"),
+        (1000, 600, None, 601, "rate_burst"),
+        (None, None, 1_000_001, None, "rate_limit"),
+    ],
+)
+def test_a_key_s_rate_lies_within_the_account_s(account, issue_key, default, most, limit, burst, refused_at):
+    Account.objects.update(default_rate_limit=default, max_rate_limit=most)
+    if refused_at is None:
+        key, _ = issue_key(rate_limit=limit, rate_burst=burst)
+        assert (key.rate_limit, key.rate_burst) == (limit, burst)
+        data = AuditEvent.objects.get(action="key.issued").data
+        assert (data["rate_limit"], data["rate_burst"]) == (limit, burst)
+        return
+    with pytest.raises(Refused) as refused:
+        issue_key(rate_limit=limit, rate_burst=burst)
+    assert refused.value.field == refused_at
+    assert nothing_was_issued()
 
 
 def test_the_same_idempotency_key_makes_one_key_and_tells_which(account, other_account, issue_key):

@@ -62,7 +62,8 @@ def test_every_operation_is_described_in_its_own_words(route):
 def test_an_operation_names_its_permission_its_answers_and_examples(path, method, operation):
     assert operation["x-permission"] in {*PERMISSIONS, ANY_KEY}
     assert operation["x-permission"] == ANY_KEY or operation["x-permission"] in operation["description"]
-    assert operation["security"] == [{"apiKey": []}]
+    by_people = [{"session": [], "account": []}] if path == "/keys" or path.startswith("/keys/") else []
+    assert operation["security"] == [{"apiKey": []}, *by_people]
     answers = operation["responses"]
     assert {"400", "401", "403", "503"} <= set(answers)
     assert "{" not in path or "404" in answers

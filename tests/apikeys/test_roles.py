@@ -136,11 +136,13 @@ def test_managing_keys_is_given_by_owners_and_staff_where_the_account_allows_it(
         create(account, actor_for(member_at(account, "administrator"), "role.create"), permission)
 
 
-def test_sending_the_pool_s_data_is_given_by_staff_and_commands_alone(account, owner, staff):
+@pytest.mark.parametrize("permission", ["ingest:write", "verify:use"])
+def test_what_is_of_every_account_is_given_by_staff_and_commands_alone(account, owner, staff, permission):
+    """Sending the pool's data in, and verifying keys for a service."""
     with refused_at("permissions"):
-        create(account, actor_for(owner, "role.create"), "ingest:write")
+        create(account, actor_for(owner, "role.create"), permission)
     for number, actor in enumerate([actor_for(staff, "role.create", via="admin"), COMMAND]):
-        assert create(account, actor, "ingest:write", name=f"Backend {number}").permissions == ["ingest:write"]
+        assert create(account, actor, permission, name=f"Backend {number}").permissions == [permission]
 
 
 @pytest.mark.parametrize("missing", ["view", "create", "update"])

@@ -14,6 +14,7 @@ import time_machine
 from django.contrib.auth import authenticate
 from django.core.management import CommandError, call_command
 from django.db.models import Count, Max
+from django.test import RequestFactory
 from django.utils import timezone
 from django_otp.oath import TOTP
 from django_otp.plugins.otp_totp.models import TOTPDevice
@@ -23,8 +24,9 @@ from accounts.access_levels import AccessLevel
 from accounts.models import Account, AuditEvent, KeyPermission, Membership, User
 from apikeys import lifecycle, signing
 from apikeys.demo.people import password_of, seeded_people
+from apikeys.demo.support_keys import IN_USE, UNUSED, old_string
 from apikeys.demo.wallets import address
-from apikeys.models import ApiKey, Role
+from apikeys.models import ApiKey, Role, SupportKey
 from entities.addresses import check_address
 from entities.models import Accrual, Entity, HashrateSample, HubClient, Payout, Wallet, Worker, WorkerGroup
 from tests.conftest import COMMAND
@@ -103,7 +105,7 @@ def test_northfold_is_set_up_for_keys_and_borealis_is_not(seeded):
 @pytest.mark.django_db(transaction=True)
 def test_everybody_signs_in_with_what_was_printed():
     for person in seed()["people"]:
-        user = authenticate(username=person["email"], password=person["password"])
+        user = authenticate(RequestFactory().post("/sign-in/"), username=person["email"], password=person["password"])
         assert isinstance(user, User), person["email"]
         assert len(person["password"]) >= 16
         device = TOTPDevice.objects.get(user=user)
@@ -119,7 +121,7 @@ def test_passwords_belong_to_the_installation_and_come_back(seeded, settings):
     ines.is_active = False
     ines.save()
     seed()
-    assert authenticate(username=email, password=password_of(email)) == ines
+    assert authenticate(RequestFactory().post("/sign-in/"), username=email, password=password_of(email)) == ines
     before = password_of(email)
     settings.SECRET_KEY = "x" * 50
     assert password_of(email) != before
@@ -357,3 +359,13 @@ def test_wallet_addresses_are_bech32():
     # BIP 173's own example of a test network address
     key_hash = bytes.fromhex("751e76e8199196d454941c45d1b3a323f1433bd6")
     assert address(key_hash) == "tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx"
+
+
+def test_an_old_key_of_support_s_is_there_for_staff_to_retire(seeded, api):
+    kept = list(SupportKey.objects.order_by("-last_used_at"))
+    assert [key.name for key in kept] == [IN_USE, UNUSED]
+    answer = api(old_string(IN_USE)).get("/api/v1/miners")
+    assert (answer.status_code, len(answer.json()["data"])) == (200, 2)
+    seed()
+    assert SupportKey.objects.count() == 2
+    assert not {key["key_id"] for key in seeded["keys"]} & {key.key_id for key in kept}

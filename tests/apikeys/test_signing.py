@@ -9,6 +9,7 @@ import pytest
 from cryptography.fernet import Fernet, InvalidToken
 from django.utils import timezone
 
+from accounts import wrapped_keys
 from apikeys import signing
 from apikeys.models import SigningKey
 
@@ -17,20 +18,22 @@ from apikeys.models import SigningKey
 def master_keys(settings):
     settings.PITHEAD_MASTER_KEYS = [Fernet.generate_key().decode()]
     yield settings
-    signing._master_keys.cache_clear()
-    signing.unwrap.cache_clear()
+    wrapped_keys._master_keys.cache_clear()
+    wrapped_keys.unwrap.cache_clear()
 
 
 def test_a_digest_is_the_hmac_of_the_whole_key_under_the_unwrapped_signing_key(account, issue_key):
     key, secret = issue_key()
     row = key.secrets.get()
-    raw = signing.unwrap(bytes(row.signing_key.wrapped))
+    raw = wrapped_keys.unwrap(bytes(row.signing_key.wrapped))
     assert len(raw) == 32
     assert bytes(row.digest) == HMAC(raw, secret.encode(), sha256).digest()
 
 
 def test_accounts_have_signing_keys_of_their_own(account, other_account):
-    keys = [signing.unwrap(bytes(signing.current_signing_key(owner).wrapped)) for owner in (account, other_account)]
+    keys = [
+        wrapped_keys.unwrap(bytes(signing.current_signing_key(owner).wrapped)) for owner in (account, other_account)
+    ]
     assert keys[0] != keys[1]
 
 
@@ -46,7 +49,7 @@ def test_without_its_master_key_a_signing_key_is_of_no_use(master_keys, account)
     wrapped = bytes(signing.current_signing_key(account).wrapped)
     master_keys.PITHEAD_MASTER_KEYS = [Fernet.generate_key().decode()]
     with pytest.raises(InvalidToken):
-        signing.unwrap(wrapped)
+        wrapped_keys.unwrap(wrapped)
 
 
 def test_the_secret_key_of_the_web_has_no_part_in_it(settings, issue_key, api):
@@ -58,7 +61,7 @@ def test_the_secret_key_of_the_web_has_no_part_in_it(settings, issue_key, api):
 
 def test_new_secrets_are_made_under_the_newest_signing_key_that_is_not_retired(account, issue_key):
     first = signing.current_signing_key(account)
-    second = SigningKey.objects.create(account=account, version=2, wrapped=signing._wrap(b"2" * 32))
+    second = SigningKey.objects.create(account=account, version=2, wrapped=wrapped_keys.wrap(b"2" * 32))
     assert issue_key()[0].secrets.get().signing_key == second
     second.retired_at = timezone.now()
     second.save()

@@ -23,7 +23,13 @@ def test_a_key_learns_what_it_may_do(issue_key, api, account):
         "permissions": ["entities:read", "hashrate:read", "stats:read", "workers:read"],
         "scopes": [f"read:hubs/{hub.pk}", "*:miners/*"],
         "expires_at": None,
-        "limits": {"page": 500, "body_bytes": 65536, "allowed_cidrs": ["127.0.0.0/8"]},
+        "limits": {
+            "page": 500,
+            "body_bytes": 65536,
+            "requests_per_minute": None,
+            "requests_at_once": None,
+            "allowed_cidrs": ["127.0.0.0/8"],
+        },
         "account": {"slug": "northfold", "name": "Northfold Mining"},
     }
     assert answer["Cache-Control"] == "no-store"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Page
@@ -34,7 +35,18 @@ def browser_type_launch_args(browser_type_launch_args: dict) -> dict:
 @pytest.fixture(autouse=True)
 def public_url(live_server, settings) -> str:
     settings.PITHEAD_PUBLIC_URL = live_server.url
+    settings.OTP_WEBAUTHN_ALLOWED_ORIGINS = [live_server.url]
     return live_server.url
+
+
+@pytest.fixture
+def folder(request: pytest.FixtureRequest) -> Path | None:
+    """Where pictures of pages are written, if anywhere."""
+    chosen = request.config.getoption("--screenshots")
+    if not chosen:
+        return None
+    Path(chosen).mkdir(parents=True, exist_ok=True)
+    return Path(chosen)
 
 
 @pytest.fixture

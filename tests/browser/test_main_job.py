@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
-import urllib.error
-import urllib.request
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from entities.models import Miner
+from tests.browser.programs import call
 from tests.factories import HubFactory, MinerFactory, PoolFactory, WorkerFactory
 from tests.people import fresh_code
-
-
-def call(url: str, secret: str) -> tuple[int, dict]:
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {secret}"})
-    try:
-        with urllib.request.urlopen(request) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
 
 
 @pytest.fixture
@@ -82,13 +71,6 @@ def walk(page: Page, api: str, owner, farm, account) -> None:
 def test_an_owner_creates_a_key_a_program_uses_it_and_it_stops_when_revoked(
     sign_in_page, public_url, owner, farm, account, complaints
 ):
-    page = sign_in_page(owner)
-    expect(page.get_by_role("heading", name="No API keys yet")).to_be_visible()
-    walk(page, f"{public_url}/api/v1", owner, farm, account)
-
-
-@pytest.mark.browser_context_args(java_script_enabled=False)
-def test_the_same_without_javascript(sign_in_page, public_url, owner, farm, account, complaints):
     page = sign_in_page(owner)
     expect(page.get_by_role("heading", name="No API keys yet")).to_be_visible()
     walk(page, f"{public_url}/api/v1", owner, farm, account)

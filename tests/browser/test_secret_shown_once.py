@@ -89,6 +89,75 @@ def test_after_signing_out_history_shows_nothing(reveal_page):
         assert secret not in content(reveal_page)
 
 
+def test_going_back_and_forward_over_it_several_times_shows_nothing(reveal_page, public_url):
+    secret = secret_of(reveal_page)
+    leave(reveal_page)
+    reveal_page.goto(f"{public_url}/a/northfold/access/roles/")
+    for direction in ("back", "back", "forward", "forward", "back"):
+        go(reveal_page, direction)
+        assert secret not in content(reveal_page)
+
+
+def test_another_tab_at_the_same_address_shows_the_form_and_no_secret(reveal_page):
+    secret = secret_of(reveal_page)
+    other = reveal_page.context.new_page()
+    other.goto(reveal_page.url)
+    expect(other.get_by_role("heading", name="Create API key")).to_be_visible()
+    assert secret not in content(other)
+    with reveal_page.context.expect_page() as opened:
+        reveal_page.evaluate("open(location.href)")
+    assert secret not in content(opened.value)
+
+
+def test_a_new_browser_with_the_same_cookies_shows_no_secret(reveal_page, browser):
+    secret = secret_of(reveal_page)
+    restored = browser.new_context(storage_state=reveal_page.context.storage_state())
+    page = restored.new_page()
+    page.goto(reveal_page.url)
+    expect(page.get_by_role("heading", name="Create API key")).to_be_visible()
+    assert secret not in content(page)
+    assert secret not in str(restored.storage_state())
+    restored.close()
+
+
+def test_a_browser_that_restores_its_tabs_shows_no_secret(
+    reveal_page, tmp_path, browser_type_launch_args, browser_type
+):
+    """The profile is closed on the page of the secret and started again, with its tabs restored from disk."""
+    cookies = reveal_page.context.storage_state()["cookies"]
+    url = reveal_page.url
+    flags = {**browser_type_launch_args, "args": [*browser_type_launch_args["args"], "--restore-last-session"]}
+    first = browser_type.launch_persistent_context(str(tmp_path), **flags)
+    first.add_cookies(cookies)
+    page = first.new_page()
+    page.goto(url)
+    page.get_by_label("Name", exact=True).fill("second-bot")
+    page.locator("#id_miners_all").check()
+    page.get_by_label("Code from your authenticator app").fill(fresh_code(ApiKey.objects.get().created_by))
+    page.locator("aside").get_by_role("button", name="Create key").click()
+    secret = secret_of(page)
+    page.get_by_label("I have copied it").check()
+    first.close()
+    again = browser_type.launch_persistent_context(str(tmp_path), **flags)
+    again.pages[0].wait_for_timeout(2000)
+    # The tab is there again: Chromium asks before it would send the form once more.
+    assert any(tab.url != "about:blank" for tab in again.pages)
+    for tab in again.pages:
+        assert secret not in content(tab)
+    again.close()
+    assert secret.encode() not in b"".join(
+        file.read_bytes() for file in tmp_path.rglob("*") if file.is_file() and "Session" in str(file.parent)
+    )
+
+
+def test_no_field_holds_it_for_a_password_manager(reveal_page):
+    secret = secret_of(reveal_page)
+    values = reveal_page.evaluate("[...document.querySelectorAll('input, textarea, select')].map((e) => e.value)")
+    assert not [value for value in values if secret in value]
+    box = reveal_page.get_by_label("I have copied it")
+    assert box.get_attribute("data-1p-ignore") is not None
+
+
 def test_leaving_before_it_is_copied_asks_first(reveal_page):
     asked = []
 

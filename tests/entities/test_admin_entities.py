@@ -4,8 +4,9 @@ import pytest
 
 from accounts.models import AuditEvent
 from entities import admin as entities_admin
-from entities.models import Entity, Hub, HubClient, Miner, Pool
+from entities.models import Entity, HubClient, Miner, Pool
 from tests.factories import HubClientFactory, HubFactory, HubInvitationFactory, MinerFactory, PoolFactory
+from tests.people import fresh_code
 
 
 @pytest.fixture
@@ -74,45 +75,107 @@ def test_a_pool_mines_on_no_pool(client, account):
     assert pool.pool_id is None
 
 
-def test_a_hubs_clients_come_change_and_go_with_an_event_each(client, account, other_account):
+ADD = "/admin/entities/hubclient/add/"
+
+
+@pytest.fixture
+def confirm(client, staff):
+    """Send a form of a page that asks for a code, with one."""
+
+    def confirm(url, **fields):
+        nonce = client.get(url).context["form"]["nonce"].value()
+        return client.post(url, {"nonce": nonce, "code": fresh_code(staff), **fields})
+
+    return confirm
+
+
+def removal(*rows):
+    return "/admin/entities/hubclient/remove/?" + "&".join(f"id={row.pk}" for row in rows)
+
+
+def test_a_hubs_clients_come_change_and_go_with_an_event_each(client, confirm, staff, account, other_account):
     hub, miner = HubFactory(account=account), MinerFactory(account=other_account)
     url = f"/admin/entities/hub/{hub.pk}/change/"
-    values = {"miner": miner.pk, "commission": "0.02", "comment": ""}
-    client.post(url, hub_form(hub, [(None, values)]))
+    assert f"{ADD}?hub={hub.pk}" in client.get(url).content.decode()
+    assert confirm(ADD, hub=hub.pk, miner=miner.pk, commission="0.02", comment="").status_code == 302
     row = HubClient.objects.get()
-    client.post(url, hub_form(hub, [(row, {**values, "commission": "0.03"})]))
-    client.post(url, hub_form(hub, [(row, {**values, "DELETE": "on"})]))
+    assert removal(row) in client.get(url).content.decode()
+    client.post(url, hub_form(hub, [(row, {"commission": "0.03", "comment": ""})]))
+    assert confirm(removal(row)).status_code == 302
     assert not HubClient.objects.exists()
-    events = AuditEvent.objects.filter(action__startswith="hub_client.").order_by("at", "id")
-    assert [event.action for event in events] == ["hub_client.added", "hub_client.changed", "hub_client.removed"]
-    assert {event.account for event in events} == {account}
+    for owner in (account, other_account):
+        events = AuditEvent.objects.filter(action__startswith="hub_client.", account=owner).order_by("at", "id")
+        assert [event.action for event in events] == ["hub_client.added", "hub_client.changed", "hub_client.removed"]
+        assert {event.actor for event in events} == {staff}
     assert events[1].data["changes"] == {"commission": {"from": "0.0200", "to": "0.03"}}
 
 
-def test_a_new_hub_may_come_with_its_clients(client, account):
-    miner = MinerFactory(account=account)
-    clients = [(None, {"miner": miner.pk, "commission": "0", "comment": ""})]
-    form = hub_form(None, clients, account=account.pk, environment="production")
-    answer = client.post("/admin/entities/hub/add/", form)
-    assert answer.status_code == 302, answer.context["errors"]
-    assert Hub.objects.get().clients.get().miner_id == miner.pk
+def test_without_a_code_no_client_comes_or_goes(client, staff, account):
+    hub, miner = HubFactory(account=account), MinerFactory(account=account)
+    row = HubClientFactory(hub=hub, miner=MinerFactory(account=account))
+    form = {"hub": str(hub.pk), "miner": str(miner.pk), "commission": "0.01", "comment": ""}
+    new = {"miner": miner.pk, "commission": "0", "comment": ""}
+    kept = {"commission": "0", "comment": "", "DELETE": "on"}
+    hub_page = f"/admin/entities/hub/{hub.pk}/change/"
+    for url, sent in (
+        (ADD, form),
+        (ADD, {**form, "code": "000000", "nonce": "x" * 24}),
+        (hub_page, hub_form(hub, [(row, kept), (None, new)])),
+        ("/admin/entities/hub/add/", hub_form(None, [(None, new)], account=account.pk, environment="production")),
+        (removal(row), {}),
+        (f"/admin/entities/hubclient/{row.pk}/delete/", {"post": "yes"}),
+        ("/admin/entities/hubclient/", {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"}),
+        ("/admin/entities/hubclient/", {"action": "remove_selected", "_selected_action": [row.pk]}),
+    ):
+        assert client.post(url, sent).status_code in (200, 302), url
+        assert list(HubClient.objects.values_list("pk", flat=True)) == [row.pk], url
 
 
-@pytest.mark.parametrize("wrong", ["nothing", "hub", "staging"])
-def test_a_client_that_fits_not_is_refused_politely(client, account, wrong):
-    hub = HubFactory(account=account)
+def test_a_form_that_was_sent_twice_adds_one_client(client, staff, account):
+    hub, miner = HubFactory(account=account), MinerFactory(account=account)
+    nonce = client.get(ADD).context["form"]["nonce"].value()
+    form = {"hub": hub.pk, "miner": miner.pk, "commission": "0", "comment": "", "nonce": nonce}
+    client.post(ADD, {**form, "code": fresh_code(staff)})
+    row = HubClient.objects.get()
+    HubClient.objects.all().delete()
+    assert client.post(ADD, {**form, "code": fresh_code(staff)}).status_code == 302
+    assert not HubClient.objects.filter(pk=row.pk).exists()
+
+
+def test_an_invitation_ends_when_staff_decide(confirm, account, other_account):
+    hub, miner = HubFactory(account=account), MinerFactory(account=other_account)
+    HubInvitationFactory(hub=hub, miner_id=miner.pk)
+    confirm(ADD, hub=hub.pk, miner=miner.pk, commission="0", comment="")
+    assert not hub.invitations.exists()
+
+
+def test_an_old_link_to_a_client_that_left_leads_to_the_list(client, account):
+    for query in ("", "?id=7", "?id=nonsense", "?id=99999999999999999999999", "?id=%00"):
+        answer = client.get(f"/admin/entities/hubclient/remove/{query}")
+        assert (answer.status_code, answer["Location"]) == (302, "/admin/entities/hubclient/")
+
+
+@pytest.mark.parametrize("wrong", ["nothing", "hub", "staging", "twice"])
+def test_a_client_that_fits_not_is_refused_politely(client, confirm, account, wrong):
+    hub, known = HubFactory(account=account), MinerFactory(account=account)
+    HubClientFactory(hub=HubFactory(account=account), miner=known)
     chosen = {
         "nothing": "",
         "hub": HubFactory(account=account).pk,
         "staging": MinerFactory(account=account, environment="staging").pk,
+        "twice": known.pk,
     }[wrong]
-    clients = [(None, {"miner": chosen, "commission": "0.5", "comment": "x"})]
-    answer = client.post(f"/admin/entities/hub/{hub.pk}/change/", hub_form(hub, clients))
+    if wrong == "twice":
+        HubClientFactory(hub=hub, miner=known)
+    before = HubClient.objects.count()
+    answer = confirm(ADD, hub=hub.pk, miner=chosen, commission="0.5", comment="x")
     assert answer.status_code == 200
-    assert not HubClient.objects.exists()
+    assert answer.context["form"].errors
+    assert answer.context["form"].proof is None  # no code was spent
+    assert HubClient.objects.count() == before
 
 
-def test_a_large_hub_gets_its_clients_on_a_page_of_their_own(client, staff, account, monkeypatch):
+def test_a_large_hub_gets_its_clients_on_a_page_of_their_own(client, confirm, account, monkeypatch):
     monkeypatch.setattr(entities_admin, "MAX_INLINE_CLIENTS", 1)
     hub = HubFactory(account=account)
     rows = [HubClientFactory(hub=hub, miner=MinerFactory(account=account)) for _ in range(2)]
@@ -127,9 +190,9 @@ def test_a_large_hub_gets_its_clients_on_a_page_of_their_own(client, staff, acco
     client.post(f"/admin/entities/hubclient/{rows[0].pk}/change/", {"commission": "0.1", "comment": "", "hub": ""})
     rows[0].refresh_from_db()
     assert (str(rows[0].commission), rows[0].hub_id) == ("0.1000", hub.pk)
-    client.post(f"/admin/entities/hubclient/{rows[0].pk}/delete/", {"post": "yes"})
-    bulk = {"action": "delete_selected", "_selected_action": [rows[1].pk], "post": "yes"}
-    client.post("/admin/entities/hubclient/", bulk)
+    bulk = {"action": "remove_selected", "_selected_action": [row.pk for row in rows]}
+    answer = client.post("/admin/entities/hubclient/", bulk)
+    confirm(answer["Location"])
     assert not hub.clients.exists()
     actions = AuditEvent.objects.filter(account=account, action__startswith="hub_client.")
     assert [event.action for event in actions] == ["hub_client.removed", "hub_client.removed", "hub_client.changed"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from django.db import IntegrityError
@@ -15,39 +14,9 @@ from entities.ingest import importing
 from entities.ingest.importing import Counts, import_rows
 from entities.ingest.kinds import ROW_KINDS
 from entities.ingest.reading import read_list
-from entities.models import Accrual, Entity, HashrateSample, HubClient, Miner, Payout, Wallet, Worker
+from entities.models import Accrual, Entity, HashrateSample, HubClient, Miner, Payout, Worker
+from tests.entities.ingest_rows import AT, MINER, ROWS, send
 from tests.factories import HubFactory, MinerFactory, PoolFactory, WorkerFactory
-
-AT = "2026-06-01T12:00:00Z"
-
-
-class Outcome:
-    def __init__(self) -> None:
-        self.counts, self.errors = Counts(), []
-
-    @property
-    def numbers(self) -> tuple[int, int, int, int]:
-        counts = self.counts
-        return counts.created, counts.updated, counts.unchanged, counts.refused
-
-    @property
-    def said(self) -> list[tuple[int, str]]:
-        return [(error.row, error.column) for error in self.errors]
-
-
-def send(kind: str, *rows: dict[str, Any], environment: str = "production") -> Outcome:
-    outcome = Outcome()
-    import_rows(
-        ROW_KINDS[kind],
-        read_list(list(rows)),
-        environment=environment,
-        actor=Actor.for_command("tests"),
-        source="tests",
-        counts=outcome.counts,
-        on_error=outcome.errors.append,
-    )
-    assert outcome.counts.received == len(rows) == sum(outcome.numbers)
-    return outcome
 
 
 @pytest.fixture
@@ -58,50 +27,6 @@ def miner(account):
 @pytest.fixture
 def hub(account):
     return HubFactory(account=account, name="h1")
-
-
-MINER = {"account": "northfold", "name": "m1"}
-ROWS: dict[str, dict[str, Any]] = {
-    "pools": {"account": "northfold", "name": "new"},
-    "hubs": {"account": "northfold", "name": "new", "pool": "northfold/p1"},
-    "miners": {
-        "account": "northfold",
-        "name": "new",
-        "id": "01978a3c-52f0-7c1e-9d6b-3f2a41c0d5e7",
-        "pool": "northfold/p1",
-        "hub": "northfold/h1",
-        "commission": "0.0150",
-        "created_at": AT,
-        "wallet_coin": "BTC",
-        "wallet_address": "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
-    },
-    "workers": {
-        "miner": "northfold/m1",
-        "name": "01",
-        "hashrate": 2**63 - 1,
-        "hashrate_1d": 4,
-        "hashrate_1w": 3,
-        "last_share_at": "2026-06-01T12:00:00.123456Z",
-        "group": "rack 1",
-    },
-    "hashrate": {"miner": "northfold/m1", "at": AT, "hashrate": 5, "rejected": 1},
-    "accruals": {
-        "hub": "northfold/h1",
-        "client": "northfold/m1",
-        "day": "2026-06-01",
-        "coin": "BTC",
-        "amount": "0.00000001",
-        "hashrate": 5,
-    },
-    "payouts": {
-        "miner": "northfold/m1",
-        "coin": "BTC",
-        "address": "tb1qold",
-        "paid_at": AT,
-        "amount": "1.5",
-        "transaction": "ab12",
-    },
-}
 
 
 @pytest.mark.parametrize("kind", ROWS)
@@ -279,45 +204,9 @@ def test_a_miner_has_no_clients(account, miner):
     assert send("accruals", row).said == [(1, "client")]
 
 
-def test_a_payout_without_an_address_went_to_the_wallets(account, miner):
-    Wallet.objects.create(entity=miner, coin="BTC", address="tb1qnow")
-    row = {name: value for name, value in ROWS["payouts"].items() if name != "address"}
-    assert send("payouts", row).numbers == (1, 0, 0, 0)
-    assert Payout.objects.get().address == "tb1qnow"
-    Wallet.objects.update(address="tb1qlater")
-    assert send("payouts", row).numbers == (0, 0, 1, 0)
-    assert Payout.objects.get().address == "tb1qnow"
-
-
-def test_a_payout_whose_address_nobody_knows_is_refused_and_makes_no_wallet(account, miner):
-    row = {name: value for name, value in ROWS["payouts"].items() if name != "address"}
-    assert send("payouts", row).said == [(1, "address")]
-    assert not Wallet.objects.exists()
-
-
-def test_a_past_payout_does_not_say_where_money_goes_next(account, miner):
-    send("payouts", ROWS["payouts"])
-    assert Wallet.objects.get(entity=miner, coin="BTC").address == ""
-
-
 @pytest.mark.parametrize(("column", "value"), [("commission", "0.1"), ("wallet_address", "tb1q")])
 def test_what_belongs_to_something_else_needs_it(account, column, value):
     assert send("miners", {**MINER, column: value}).said == [(1, column)]
-
-
-@pytest.mark.parametrize(
-    ("coin", "address", "said"),
-    [
-        ("BTC", "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t5", "mistyped"),
-        ("LTC", "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", "Bitcoin"),
-        ("BTC", "tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx", "test network"),
-    ],
-)
-def test_a_wallet_gets_no_address_that_can_t_be_paid(account, coin, address, said):
-    sent = send("miners", {**MINER, "wallet_coin": coin, "wallet_address": address})
-    assert sent.said == [(1, "wallet_address")]
-    assert said in str(sent.errors[0])
-    assert not Wallet.objects.exists()
 
 
 def test_a_run_is_one_audit_row_with_its_counts(account, miner):

@@ -59,6 +59,9 @@ QUERIES = {
     "pools/{pool}/miners": 2,
 }
 
+#: Once for all samples: a test that goes on past the full hour would make one twice.
+HOUR = timezone.now().replace(minute=0, second=0, microsecond=0)
+
 
 @pytest.fixture
 def world(account):
@@ -69,11 +72,10 @@ def world(account):
     def grow(rows):
         for _ in range(rows):
             client = HubClientFactory(hub=hub, miner__pool=pool).miner
-            hour = timezone.now().replace(minute=0, second=0, microsecond=0)
             for each in (miner, client):
                 WorkerFactory(miner=each, group=WorkerGroupFactory(miner=each))
                 age = timedelta(hours=each.hashrate_samples.count())
-                HashrateSample.objects.create(miner=each, at=hour - age, hashrate=1)
+                HashrateSample.objects.create(miner=each, at=HOUR - age, hashrate=1)
             for each in (miner, hub):
                 Wallet.objects.create(entity=each, coin=uuid4().hex[:8], address="address")
                 pay(each, "1", transaction=uuid4().hex)

@@ -76,7 +76,8 @@ class World:
 
         def named(k: str) -> set[Any]:
             every = (k, None) in rows or ("*", None) in rows
-            return own_of[k] if every else {pk for row_kind, pk in rows if row_kind == k and pk is not None}
+            # A picked client of a hub is not among all of the account's own: the two rows add up.
+            return {pk for row_kind, pk in rows if row_kind == k and pk is not None} | (own_of[k] if every else set())
 
         pool_of = {e.pk: e.pool_id for e in self.entities}
         pools = named("pool") & own_of["pool"]

@@ -32,13 +32,9 @@ def database_url() -> str:
     return f"postgres://{login}@{database['HOST']}:{database['PORT'] or 5432}/{database['NAME']}"
 
 
-@contextmanager
-def gunicorn(log: Path) -> Iterator[int]:
-    """Serve Pithead in production's form on a free port; yield the port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {
+def environment(folder: Path, **variables: str) -> dict[str, str]:
+    """That of a process of Pithead in production's form, on the test database; what it remembers is in ``folder``."""
+    return {
         **os.environ,
         "DEBUG": "False",
         "DATABASE_URL": database_url(),
@@ -46,16 +42,46 @@ def gunicorn(log: Path) -> Iterator[int]:
         "PITHEAD_MASTER_KEYS": ",".join(settings.PITHEAD_MASTER_KEYS),
         "ALLOWED_HOSTS": "127.0.0.1",
         "SECURE_SSL_REDIRECT": "False",
+        "PITHEAD_STOPS_FILE": str(folder / "stops.ndjson"),
+        # All tests come from one address, and ask on and on until a server answers.
+        "PITHEAD_FAILED_ATTEMPTS_PER_ADDRESS": "0",
+        "PITHEAD_FAILED_ATTEMPTS_PER_SELECTOR": "0",
+        **variables,
     }
+
+
+@contextmanager
+def gunicorn(log: Path, **variables: str) -> Iterator[int]:
+    """Serve Pithead in production's form on a free port; yield the port. ``variables`` go into its environment.
+
+    Its request log is written at its end: tests that share a server empty the database meanwhile.
+    """
+    with serving(log, **{"PITHEAD_REQUEST_LOG_SECONDS": "3600", **variables}) as (_, port):
+        yield port
+
+
+@contextmanager
+def serving(
+    log: Path, *options: str, workers: int = WORKERS, **variables: str
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Like gunicorn(); yield the server, in a process group of its own, and its port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
     command = [sys.executable, "-m", "gunicorn", "config.wsgi", "--no-control-socket"]
-    command += ["--workers", str(WORKERS), "--bind", f"127.0.0.1:{port}"]
+    command += ["--workers", str(workers), "--bind", f"127.0.0.1:{port}", *options]
     with log.open("wb") as output:
         server = subprocess.Popen(
-            command, cwd=settings.BASE_DIR, env=environment, stdout=output, stderr=subprocess.STDOUT
+            command,
+            cwd=settings.BASE_DIR,
+            env=environment(log.parent, **variables),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         try:
-            wait_until_it_answers(server, port, log)
-            yield port
+            wait_until_it_answers(server, port, log, workers)
+            yield server, port
         finally:
             server.send_signal(signal.SIGTERM)
             try:
@@ -65,11 +91,11 @@ def gunicorn(log: Path) -> Iterator[int]:
                 server.wait()
 
 
-def wait_until_it_answers(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def wait_until_it_answers(server: subprocess.Popen[bytes], port: int, log: Path, workers: int) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and server.poll() is None:
         try:
-            if ask(port, "none")[0] == 401 and log.read_text().count("Booting worker") >= WORKERS:
+            if ask(port, "none")[0] == 401 and log.read_text().count("Booting worker") >= workers:
                 return
         except OSError:
             threading.Event().wait(0.1)

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from accounts.access_levels import AUTOMATION_PERMISSIONS, CUSTOM, LEVEL_PERMISSIONS, AccessLevel
 from apikeys.parsers import MAX_BODY_BYTES, MAX_BULK_BYTES
 from tests.apikeys.worlds import make_world
 from tests.security.test_matrix import ROUTES, address
@@ -17,19 +18,23 @@ OF_AN_ENTITY = [route for route in READS if "<str:entity_id>" in route]
 
 
 @pytest.fixture
-def world(account, other_account):
-    return make_world(account, other_account)
+def world(account, other_account, issue_key):
+    return make_world(account, other_account) | {"key_id": issue_key()[0].key_id}
 
 
 @pytest.fixture
-def client(issue_key, api, world):
-    return api(issue_key("administrator")[1])
+def client(account, issue_key, make_role, api, world):
+    """An Administrator key that manages keys, too."""
+    account.key_automation = True
+    account.save()
+    role = make_role(*LEVEL_PERMISSIONS[AccessLevel.ADMINISTRATOR], *AUTOMATION_PERMISSIONS)
+    return api(issue_key(CUSTOM, role=role)[1])
 
 
 def url(route, world):
     """The route, of things that are there."""
     noun = route.split("/")[0].removesuffix("s")
-    return address(route, world.get(f"{noun}_id", ""))
+    return address(route, world.get(f"{noun}_id", ""), part_id=world["key_id"] if noun == "key" else "none")
 
 
 def assert_refused(answer, status=400, field=None):

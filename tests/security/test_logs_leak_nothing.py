@@ -10,8 +10,9 @@ import structlog
 from django.core import mail
 from django.test import Client
 
-from apikeys import key_format
+from apikeys import key_format, registered
 from apikeys.redaction import RedactKeys, redact
+from tests.factories import MinerFactory
 
 pytestmark = pytest.mark.urls("tests.security.crashing_urls")
 
@@ -39,7 +40,9 @@ def crash(path, secret):
 def test_a_crash_leaves_no_key_in_log_mail_or_answer(issue_key, settings, log, capfd, path):
     settings.ADMINS = [("Stina", "stina@example.com")]
     _, secret = issue_key()
-    answer = crash(path.format(secret=secret), secret)
+    # A whole key in an address is refused before any view: what crashes on has one that was mistyped there.
+    mistyped = secret[:-1] + ("0" if secret[-1] != "0" else "1")
+    answer = crash(path.format(secret=mistyped), secret)
     assert answer.status_code == 500
     written = log.getvalue()
     assert "no row for KEY_ph_[redacted]" in written, "the crash is logged, with its message"
@@ -52,10 +55,62 @@ def test_a_crash_leaves_no_key_in_log_mail_or_answer(issue_key, settings, log, c
         assert secret[9:] not in sink
 
 
+def test_a_crash_on_the_way_of_an_old_key_of_support_s_leaves_none_of_it(db, settings, log, monkeypatch):
+    """It has no format to be masked by, so nothing that we write may hold it."""
+    settings.ADMINS = [("Stina", "stina@example.com")]
+    old = "zq-7Kd93jsLq02x-Export"
+
+    def fail(name):
+        raise RuntimeError("the database is out of its mind")
+
+    monkeypatch.setattr("apikeys.registered.find_key_named", fail)
+    client = Client(raise_request_exception=False)
+    answer = client.get("/api/v1/key", HTTP_AUTHORIZATION=f"Bearer {old}")
+    assert answer.status_code == 500
+    mailed = repr([vars(message) for message in mail.outbox])
+    assert "out of its mind" in log.getvalue()
+    for sink in (log.getvalue(), answer.text, mailed):
+        assert old not in sink
+        assert old[4:12] not in sink
+    logging.getLogger("x").warning("sent %r", {"Authorization": f"Bearer {old}"})
+    assert old not in log.getvalue()
+
+
+@pytest.mark.parametrize("place", ["apikeys.registered.find_key_named", "apikeys.verification.request_log.note"])
+def test_a_crash_while_a_key_is_verified_for_a_service_leaves_none_of_it(
+    issue_key, make_role, register_key, account, settings, log, monkeypatch, place
+):
+    """Neither of a key of ours nor of an old one: whatever we write, it came in a body."""
+    settings.ADMINS = [("Stina", "stina@example.com")]
+    old = "zq-7Kd93jsLq02x-Export"
+    register_key(old, [MinerFactory(account=account)])
+    _, ours = issue_key()
+    _, caller = issue_key("custom", role=make_role("verify:use", name="Verifier"))
+    registered.start_anew()
+
+    def fail(*args):
+        raise RuntimeError(f"out of its mind over {args and args[0]!r}")
+
+    monkeypatch.setattr(place, fail)
+    for secret in (old, ours):
+        answer = Client(raise_request_exception=False).post(
+            "/api/v1/verify",
+            {"key": secret, "permission": "entities:read", "method": "GET"},
+            content_type="application/json",
+            HTTP_AUTHORIZATION=f"Bearer {caller}",
+        )
+        assert answer.status_code == (500 if secret == old or "note" in place else 200)
+        mailed = repr([vars(message) for message in mail.outbox])
+        for sink in (log.getvalue(), answer.text, mailed):
+            assert secret not in sink
+            assert secret[-12:] not in sink
+    assert "out of its mind" in log.getvalue()
+
+
 def test_a_key_in_a_path_or_query_is_not_logged(issue_key, log):
     _, secret = issue_key()
-    assert Client().get(f"/nowhere/{secret}", {"key": secret}).status_code in (302, 404)
-    assert Client().get(f"/api/v1/{secret}", {"key": secret}).status_code in (401, 404)
+    assert Client().get(f"/nowhere/{secret}", {"key": secret}).status_code == 400
+    assert Client().get(f"/api/v1/{secret}", {"key": secret}).status_code == 400
     logging.getLogger("django.request").error("Internal Server Error: %s", f"/x/{secret}")
     assert "[redacted]" in log.getvalue()
     assert secret not in log.getvalue()

@@ -7,10 +7,12 @@ from django.db import transaction
 
 from accounts import second_factor, step_up
 from accounts.audit import Actor
+from accounts.changes import Refused
 from accounts.models import Account, AuditEvent
 from accounts.second_factor import AlreadyConfirmed
 from apikeys import lifecycle, signing
-from apikeys.lifecycle import AlreadyIssued, Refused
+from apikeys.edits import Changes
+from apikeys.lifecycle import AlreadyIssued
 from apikeys.models import ApiKey, ApiKeySecret, SigningKey
 from apikeys.scopes import Scope
 from tests.factories import AccountFactory
@@ -109,6 +111,31 @@ def test_whatever_races_a_revocation_the_key_ends_revoked(account, api):
     assert ApiKey.objects.get(pk=key.pk).status == "revoked"
     for shown in [secret, *[result for result in results if isinstance(result, str)]]:
         assert api(shown).get("/api/v1/key").json()["code"] == "key_revoked"
+
+
+def test_parallel_rotations_leave_two_secrets_alive(account, api):
+    key, first = issue(account, COMMAND)
+    results = race([lambda: lifecycle.rotate(key, actor=COMMAND)] * 8)
+    assert not failures(results, Refused)
+    rotated = [result for result in results if isinstance(result, str)]
+    assert len(rotated) == 1
+    assert [api(secret).get("/api/v1/key").status_code for secret in (first, *rotated)] == [200, 200]
+
+
+def test_whatever_races_a_panic_no_secret_of_that_version_lives(account, api):
+    """And nothing deadlocks: all of them take the account before the key."""
+    key, secret = issue(account, COMMAND)
+    version = SigningKey.objects.get(account=account)
+    changes = [
+        lambda: lifecycle.rotate(key, actor=COMMAND),
+        lambda: lifecycle.edit(key, Changes(rate_limit=60), actor=COMMAND),
+        lambda: lifecycle.end_overlap(key, actor=COMMAND),
+        lambda: issue(account, COMMAND)[1],
+    ]
+    results = race([*changes * 2, lambda: signing.retire(version, actor=COMMAND), *changes * 2])
+    assert not failures(results, Refused)
+    assert not ApiKeySecret.objects.live().filter(signing_key=version).exists()
+    assert api(secret).get("/api/v1/key").json()["code"] == "key_revoked"
 
 
 def test_parallel_revocations_are_one(account):

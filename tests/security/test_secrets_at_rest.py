@@ -11,14 +11,15 @@ from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.db import connection
 
-from accounts import second_factor
+from accounts import second_factor, wrapped_keys
 from accounts.audit import Actor
-from apikeys import lifecycle, signing
+from apikeys import lifecycle, registered
 from apikeys.models import SigningKey
-from tests.factories import PASSWORD
+from tests.factories import PASSWORD, MinerFactory
 from tests.people import actor_for, fresh_code
 
 COMMAND = Actor.for_command("tests")
+OLD = "zq-7Kd93jsLq02x-Export"
 
 
 def readable(value):
@@ -40,7 +41,7 @@ def dump():
             cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")  # noqa: S608
             texts += [text for row in cursor.fetchall() for value in row for text in readable(value)]
     texts += [repr(session.get_decoded()) for session in Session.objects.all()]
-    texts += [text for value in cached() for text in readable(value)]
+    texts += [text for value in [*cached(), *registered._own._cache.values()] for text in readable(value)]
     return "\n".join(texts)
 
 
@@ -60,7 +61,7 @@ def forms(secret):
 
 
 @pytest.fixture
-def known(account, owner, issue_key, api, sign_in_as):
+def known(account, owner, issue_key, register_key, api, sign_in_as):
     """Every secret of an account in full use: keys, signing keys, recovery codes, a code, a password."""
     browser = sign_in_as(owner)
     answer = browser.post("/me/recovery-codes/", {"nonce": "form-1", "code": fresh_code(owner)})
@@ -75,6 +76,8 @@ def known(account, owner, issue_key, api, sign_in_as):
     for key in (secret, regenerated, third, regenerated[:-1] + "x"):
         api(key).get("/api/v1/key")
         browser.get("/", headers={"Authorization": f"Bearer {key}"})
+    register_key(OLD, [MinerFactory(account=account)])
+    assert api(OLD).get("/api/v1/key").status_code == 200
     return {"keys": [secret, regenerated, third], "codes": codes, "code": code}
 
 
@@ -85,6 +88,17 @@ def test_no_key_is_at_rest(known):
         assert len(secret) == 49
         for part in (key, secret, secret[:43], secret[:16], secret[-22:-6]):
             assert not any(form in text for form in forms(part))
+
+
+def test_no_old_key_of_support_s_is_at_rest_but_for_its_first_four_characters(known):
+    text = dump()
+    for part in (OLD, OLD[:6], OLD[4:12], OLD[-8:]):
+        assert not any(form in text for form in forms(part))
+    assert "argon2$argon2id$" in text
+    stores = len(registered._own._cache)
+    assert stores == (0 if settings.REDIS_URL else 1), "it is remembered"
+    raw = wrapped_keys.key_named(registered.KEY_NAME)
+    assert not any(form in text for form in forms(raw))
 
 
 def test_what_names_a_key_is_at_rest_so_the_dump_is_a_dump(known):
@@ -100,7 +114,7 @@ def test_no_signing_key_is_at_rest_unwrapped(known):
     rows = list(SigningKey.objects.all())
     assert rows
     for row in rows:
-        raw = signing.unwrap(bytes(row.wrapped))
+        raw = wrapped_keys.unwrap(bytes(row.wrapped))
         assert not any(form in text for form in forms(raw))
         assert bytes(row.wrapped).decode("latin-1") in text
 

@@ -24,7 +24,7 @@ def start(variables):
     return subprocess.run(
         [sys.executable, "-c", "import config.wsgi; print('serving')"],
         cwd=settings.BASE_DIR,
-        env={**environment, "DEBUG": "False", **variables},
+        env={**environment, "DEBUG": "False", "DATABASE_URL": "sqlite:////nowhere/pithead.sqlite3", **variables},
         capture_output=True,
         text=True,
         timeout=60,
@@ -32,7 +32,7 @@ def start(variables):
     )
 
 
-def test_with_everything_set_it_starts():
+def test_with_everything_set_it_starts_and_waits_for_its_database():
     done = start(COMPLETE)
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("serving\n")
@@ -59,6 +59,7 @@ def test_without_anything_it_names_everything_that_is_missing():
         ({"ALLOWED_HOSTS": ""}, ["ALLOWED_HOSTS is empty", "ALLOWED_HOSTS=pool.example.com"]),
         ({"PITHEAD_TRUSTED_PROXIES": "-1"}, ["PITHEAD_TRUSTED_PROXIES is negative"]),
         ({"PITHEAD_KEY_PREFIX": "Ph_"}, ["PITHEAD_KEY_PREFIX", "PITHEAD_KEY_PREFIX=ph"]),
+        ({"PITHEAD_REQUEST_LOG_SECONDS": "0"}, ["PITHEAD_REQUEST_LOG_SECONDS", "more than 0"]),
     ],
 )
 def test_it_refuses_to_start_and_says_how_to_mend_it(change, words):

@@ -3,8 +3,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from accounts.models import User
+from apikeys.models import ApiKey, RequestLog
 from tests.factories import MinerFactory
 from tests.people import fresh_code
 
@@ -34,3 +36,16 @@ def filled(miner):
         }
 
     return fill
+
+
+@pytest.fixture
+def called():
+    """Write requests of a key into the log: ``called(key, "/api/v1/miners", status=403, times=3)``."""
+
+    def call(key: ApiKey, route: str, *, times: int = 1, **fields: Any) -> None:
+        row = {"at": timezone.now(), "method": "GET", "status": 200, "duration_ms": 12, "request_id": "r1", **fields}
+        RequestLog.objects.bulk_create(
+            RequestLog(account=key.account, key=key, route=route, **row) for _ in range(times)
+        )
+
+    return call

@@ -121,6 +121,16 @@ def test_bad_choices_are_errors_not_keys(sign_in_as, owner, filled, change):
     assert not ApiKey.objects.exists()
 
 
+def test_an_account_that_is_full_is_told_before_the_form_is_filled_in(sign_in_as, owner, account, issue_key):
+    full = "This account may have 1 active key. Revoke one that is no longer needed first."
+    client = sign_in_as(owner)
+    account.max_active_keys = 1
+    account.save()
+    assert full not in client.get(f"{KEYS}create/").content.decode()
+    issue_key()
+    assert full in client.get(f"{KEYS}create/").content.decode()
+
+
 def test_a_preview_judges_nothing_and_spends_no_code(sign_in_as, owner, filled):
     client = sign_in_as(owner)
     data = filled(owner)
@@ -176,6 +186,7 @@ def test_a_page_with_thousands_of_miners_shows_only_the_first(
         page = client.get(CREATE).content.decode()
     assert page.count('name="miners"') == 60
     assert "90 more. Type to find them." in page
+    assert len(page.encode()) < 60_000
 
 
 def test_the_search_finds_without_javascript(sign_in_as, owner, account):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils import timezone
+
 from accounts.models import Account
 from tests.conftest import person
 from tests.factories import MembershipFactory
@@ -28,3 +30,13 @@ def test_who_may_see_no_keys_is_told_whom_to_ask_and_not_sent_in_circles(sign_in
 def test_who_belongs_nowhere_is_told_so_and_staff_go_to_the_admin(sign_in_as, staff, db):
     assert "You belong to no account yet" in sign_in_as(person(None, "Nemo")).get("/").content.decode()
     assert sign_in_as(staff).get("/")["Location"] == "/admin/"
+
+
+def test_every_page_of_a_suspended_account_says_why_its_calls_are_refused(sign_in_as, owner, account):
+    client = sign_in_as(owner)
+    pages = (KEYS, f"{KEYS}create/", "/a/northfold/access/members/", "/a/northfold/settings/")
+    for path in pages:
+        assert "is suspended" not in client.get(path).content.decode(), path
+    Account.objects.filter(pk=account.pk).update(suspended_at=timezone.now())
+    for path in pages:
+        assert "Northfold Mining is suspended." in client.get(path).content.decode(), path

@@ -23,6 +23,7 @@ from apikeys.demo import tables
 from apikeys.demo.keys import SeededKey
 from apikeys.demo.people import SeededPerson, seeded_people
 from apikeys.demo.pool import demo_entities, report_shares
+from apikeys.demo.support_keys import IN_USE, old_string
 from apikeys.management.commands import seed_demo
 
 START_SECONDS = 60
@@ -189,6 +190,10 @@ Use the key “{viewer.key.name}”
 The same key may see no money, so this is refused with 403
 
 {curl(viewer.secret, f"{url}/api/v1/miners/{miner.pk}/accruals")}
+
+An old key that support once handed out still works, and only staff see it
+
+{curl(old_string(IN_USE), f"{url}/api/v1/miners")}
 """
 
 

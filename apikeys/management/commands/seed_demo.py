@@ -13,12 +13,14 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from accounts import audit
+from accounts.changes import Refused
 from accounts.environments import Environment
 from accounts.models import Account
-from apikeys import lifecycle, scopes
+from apikeys import scopes
 from apikeys.demo import tables
 from apikeys.demo.earnings import make_earnings
 from apikeys.demo.keys import SeededKey, make_keys
+from apikeys.demo.memberships import make_memberships
 from apikeys.demo.people import ACCOUNTS, SeededPerson, make_people, seeded_people
 from apikeys.demo.pool import make_entities
 from entities.models import Entity, Kind
@@ -65,10 +67,11 @@ def seed() -> tuple[list[SeededPerson], list[SeededKey]]:
     actor = audit.Actor.for_command("seed_demo")
     now = timezone.now()
     make_people(actor)
+    make_memberships()
     make_earnings(make_entities(now), now)
     try:
-        keys = make_keys(actor)
-    except (lifecycle.Refused, scopes.InvalidScope) as refused:
+        keys = make_keys(actor, now)
+    except (Refused, scopes.InvalidScope) as refused:
         raise CommandError(f"The demo's keys can't be made: {refused}") from refused
     return seeded_people(), keys
 

@@ -8,19 +8,19 @@ import sys
 import time
 from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from threading import current_thread, main_thread
 from typing import Any, BinaryIO, TextIO
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
-from django.db import DatabaseError, InterfaceError, transaction
+from django.db import DatabaseError, InterfaceError
 
 from accounts.audit import Actor
 from accounts.environments import Environment
 from entities.ingest import describe
 from entities.ingest.batches import RowError
-from entities.ingest.importing import Counts, import_rows
+from entities.ingest.importing import Counts, dry_run, import_rows
 from entities.ingest.kinds import ROW_KINDS, RowKind
 from entities.ingest.reading import READERS, Unreadable
 
@@ -93,11 +93,7 @@ class Command(BaseCommand):
         run = _Run(self, **{name: options[name] for name in ("environment", "dry_run", "max_errors", "quiet")})
         files = run.list_files(options["directory"], options["only"] or list(ROW_KINDS))
         try:
-            if options["dry_run"]:
-                with transaction.atomic():
-                    run.import_files(files)
-                    transaction.set_rollback(True)
-            else:
+            with dry_run() if options["dry_run"] else nullcontext():
                 run.import_files(files)
             run.summarize()
         except (KeyboardInterrupt, BrokenPipeError, DatabaseError, InterfaceError) as error:
