@@ -1,10 +1,11 @@
-"""The two ways in which people use a page: with a mouse, and with the keyboard alone."""
+"""The ways in which people use a page: with a mouse, with JavaScript or without, and with the keyboard alone."""
 
 from __future__ import annotations
 
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import ElementHandle, Error, Locator, Page
 
 MOST_STOPS = 120
+MOST_PRESSES = 3
 
 
 def tab_to(page: Page, target: Locator) -> None:
@@ -38,6 +39,26 @@ class Mouse:
     def radio(self, group: Locator, wanted: Locator) -> None:
         """Choose ``wanted`` among ``group``."""
         wanted.check()
+
+
+def _met(pressed: ElementHandle) -> bool:
+    """Whether ``pressed`` has the focus, which a press gives, or went away with its page."""
+    try:
+        return pressed.evaluate("element => !element.isConnected || element === element.ownerDocument.activeElement")
+    except Error:  # another page is there
+        return True
+
+
+class MouseWithoutJavaScript(Mouse):
+    """Playwright sees by JavaScript alone that a page moved between its look and its press, and presses again."""
+
+    def press(self, target: Locator) -> None:
+        pressed = target.element_handle()
+        for _ in range(MOST_PRESSES):
+            target.click()
+            if _met(pressed):
+                return
+        raise AssertionError(f"{target} does not take a press")
 
 
 class Keyboard(Mouse):

@@ -113,6 +113,14 @@ def test_without_javascript_buttons_update_the_summary_and_keep_what_is_typed(si
     expect(page.locator("#id_expires_on")).to_have_value("2099-01-01")
 
 
+def test_the_page_stands_still_once_a_far_field_has_the_focus(sign_in_page, owner, account, miners, complaints):
+    page = sign_in_page(owner, f"{KEYS}create/")
+    page.locator("#id_rate_limit").focus()
+    at_once = page.evaluate("scrollY")
+    page.wait_for_timeout(500)
+    assert page.evaluate("scrollY") == at_once > 0
+
+
 def test_the_summary_follows_every_part(sign_in_page, owner, account, miners, complaints):
     HubFactory(account=account)
     page = sign_in_page(owner, f"{KEYS}create/")

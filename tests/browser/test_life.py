@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from accounts.models import Account
 from apikeys.models import ApiKey
-from tests.browser.hands import Keyboard, Mouse
+from tests.browser.hands import Keyboard, Mouse, MouseWithoutJavaScript
 from tests.browser.programs import call
 from tests.factories import MinerFactory
 from tests.people import fresh_code
@@ -155,4 +155,4 @@ def test_a_key_lives_by_mouse_and_by_keyboard_alone(sign_in_page, public_url, ow
 @pytest.mark.browser_context_args(java_script_enabled=False)
 def test_a_key_lives_without_javascript(sign_in_page, public_url, owner, farm, complaints):
     page = sign_in_page(owner)
-    Life(page, Mouse(page), owner, public_url).live()
+    Life(page, MouseWithoutJavaScript(page), owner, public_url).live()
