@@ -26,7 +26,6 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import audit, audit_check, search
 from accounts.admin_audit_filters import (
-    VIA,
     ActionFilter,
     ActorFilter,
     SecurityFilter,
@@ -212,7 +211,7 @@ class AuditEventAdmin(StaffModelAdmin):
 
     @admin.display(description="Via", ordering="via")
     def way(self, obj: AuditEvent) -> str:
-        return VIA.get(obj.via, obj.via)
+        return obj.get_via_display()
 
     @admin.display(description="Target")
     def target_link(self, obj: AuditEvent) -> SafeString | str:

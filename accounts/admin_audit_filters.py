@@ -18,9 +18,6 @@ from django.utils import timezone
 from accounts.audit import SECURITY
 from accounts.models import AuditEvent, User
 
-#: Where a change is made from.
-VIA = {"web": "Web UI", "admin": "Staff admin", "api": "API key", "leak": "Leak report", "command": "manage.py"}
-
 #: From each action to the next by the index: DISTINCT would read all the events for some sixty words.
 _ACTIONS = """
     WITH RECURSIVE found (action) AS (
@@ -95,7 +92,7 @@ class ViaFilter(admin.SimpleListFilter):
     parameter_name = "via"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return list(VIA.items())
+        return list(AuditEvent.VIA.items())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(via=self.value()) if self.value() else queryset

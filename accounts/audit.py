@@ -76,7 +76,7 @@ class Actor:
     """Who makes a change, from where, and with which second-factor proof."""
 
     name: str
-    via: str  # web, admin, api or command
+    via: str  # one of AuditEvent.VIA
     user: User | None = None
     address: str | None = None
     proof: StepUp | None = None

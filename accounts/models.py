@@ -349,6 +349,9 @@ class AuditEvent(models.Model):
     covers the row and the digest before it in its ``chain``: see `accounts.audit_chain`.
     """
 
+    #: Where a change is made from.
+    VIA = {"web": "Web UI", "admin": "Staff admin", "api": "API key", "leak": "Leak report", "command": "manage.py"}
+
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     at = models.DateTimeField(default=timezone.now, editable=False)
     account = models.ForeignKey(
@@ -364,7 +367,7 @@ class AuditEvent(models.Model):
         User, null=True, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
     )
     actor_name = models.CharField(max_length=254)
-    via = models.CharField(max_length=10)
+    via = models.CharField(max_length=10, choices=VIA)
     address = models.GenericIPAddressField(null=True)
     action = models.CharField(max_length=60)
     target_type = models.CharField(max_length=40, blank=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 
 from accounts.client_ip import address_in
-from apikeys import metrics, problems
+from apikeys import metrics, misplaced, problems
 from apikeys.authentication import PRESENTED_KEY, read_attempt
 
 if TYPE_CHECKING:
@@ -26,14 +26,13 @@ class EarlyRefusal:
     def __init__(self, application: WSGIApplication) -> None:
         self.application = application
         self.mounts = tuple(f"/{mount}" for mount in settings.PITHEAD_API_MOUNTS.values())
-        self.prefix = f"{settings.PITHEAD_KEY_PREFIX}_"
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         header = environ.get("HTTP_AUTHORIZATION")
         path = environ.get("PATH_INFO", "")
         if header is None or not path.startswith(self.mounts):
             return self.application(environ, start_response)
-        if self.prefix in f"{path} {environ.get('QUERY_STRING', '')}":  # a key in the wrong place, perhaps
+        if misplaced.may_hold_key(path) or misplaced.may_hold_key(environ.get("QUERY_STRING", "")):
             return self.application(environ, start_response)
         try:
             environ[PRESENTED_KEY] = read_attempt(header, address_in(environ))

@@ -36,7 +36,8 @@ def verify(request: HttpRequest) -> HttpResponse:
     except problems.Problem as problem:
         verdict = verification.Verdict(problem)
     if verdict.problem is None:
-        response = HttpResponse(status=200, headers={"Cache-Control": "no-store"})
+        response = HttpResponse(status=200, headers={"Cache-Control": "no-store", "Content-Length": "0"})
+        del response["Content-Type"]  # there is no content
     else:
         response = _refused(verdict.problem, request)
     metrics.GATEWAY_DECISIONS.observe(perf_counter() - began)

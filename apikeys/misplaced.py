@@ -182,13 +182,17 @@ def _sender(request: HttpRequest, key: ApiKey) -> audit.Actor:
     return audit.Actor.for_key(key.key_id, key.name, client_ip(request))
 
 
-def _find(text: str) -> list[ParsedKey]:
-    """The keys in ``text``, as it is or percent-encoded. Most texts hold no prefix, and cost one look for it."""
+def may_hold_key(text: str) -> bool:
+    """Whether ``text``, as it is or percent-encoded, holds the prefix of keys. Most texts cost one look for it."""
     prefix = f"{settings.PITHEAD_KEY_PREFIX}_"
-    found = list(islice(_all(text), MOST)) if prefix in text else []
-    if not found and "%" in text and prefix in (decoded := unquote(text)):
-        found = list(islice(_all(decoded), MOST))
-    return found
+    return prefix in text or ("%" in text and prefix in unquote(text))
+
+
+def _find(text: str) -> list[ParsedKey]:
+    """The keys in ``text``, as it is or percent-encoded."""
+    if not may_hold_key(text):
+        return []
+    return list(islice(_all(text), MOST)) or list(islice(_all(unquote(text)), MOST))
 
 
 def _all(text: str) -> Iterator[ParsedKey]:

@@ -6,8 +6,9 @@ import itertools
 import selectors
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 CONNECTIONS = 16
 
@@ -42,9 +43,12 @@ class Driver:
         for connection in self.sockets:
             connection.close()
 
-    def request(self, path: str, secret: str | None = None) -> bytes:
-        authorization = f"Authorization: Bearer {secret}\r\n" if secret else ""
-        return f"GET {path} HTTP/1.1\r\nHost: {self.host}\r\nAccept: */*\r\n{authorization}\r\n".encode()
+    def request(self, path: str, secret: str | None, headers: Mapping[str, str]) -> bytes:
+        lines = {"Host": self.host, "Accept": "*/*", **headers}
+        if secret:
+            lines["Authorization"] = f"Bearer {secret}"
+        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        return f"GET {path} HTTP/1.1\r\n{head}\r\n".encode()
 
     def drive(self, requests: Iterator[bytes], seconds: float, status: int) -> Slice:
         """Send ``requests`` for ``seconds`` and measure. Any answer that has not ``status`` ends the run."""
@@ -102,6 +106,8 @@ def is_whole(received: bytearray) -> bool:
     return len(received) >= end + 4 + int(received[at + 16 : received.index(b"\r\n", at)])
 
 
-def rotate(driver: Driver, path: str, secrets: list[str] | None) -> Iterator[bytes]:
+def rotate(
+    driver: Driver, path: str, secrets: list[str] | None, headers: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[bytes]:
     """Requests for ``path`` without end, with each of ``secrets`` in turn; without any if None."""
-    return itertools.cycle([driver.request(path, secret) for secret in secrets or [None]])
+    return itertools.cycle([driver.request(path, secret, headers) for secret in secrets or [None]])

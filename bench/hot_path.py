@@ -13,21 +13,40 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from statistics import median
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from bench import database, driver, server
 
 REDIS = "redis://127.0.0.1:6379/0"
 POSTGRESQL = "postgres://postgres@127.0.0.1:5432/pithead_bench"
-#: Row -> the status of its answers.
-ROWS = {"authenticated": 200, "whole pipeline": 200, "mistyped": 401, "unknown selector": 401, "wrong secret": 401}
+
+
+class Kind(NamedTuple):
+    """A kind of request: the status of its answers, and what it asks for."""
+
+    status: int
+    path: str = server.WITH_KEY
+    headers: Mapping[str, str] = MappingProxyType({})
+
+
+ROWS = {
+    "authenticated": Kind(200),
+    "whole pipeline": Kind(200),
+    "gateway": Kind(200, server.GATEWAY, {"X-Pithead-Permission": "stats:read"}),
+    "mistyped": Kind(401),
+    "unknown selector": Kind(401),
+    "wrong secret": Kind(401),
+}
 #: Row -> the least ratio to the floor that we want.
 TARGETS = {
     "PostgreSQL": {
         "authenticated": 0.70,
         "whole pipeline": 0.55,
+        "gateway": 1.50,
         "mistyped": 2.50,
         "unknown selector": 0.60,
         "wrong secret": 0.60,
@@ -123,11 +142,13 @@ def measure(under_test: server.Server, secrets: dict[str, list[str]], options: a
     """Drive every row in every round, each between two floors, so that a noisy machine meets both alike."""
     load = driver.Driver(under_test.address)
     requests = {"floor": driver.rotate(load, server.FLOOR, None)}
-    requests |= {name: driver.rotate(load, server.WITH_KEY, secrets[name]) for name in ROWS}
+    for name, kind in ROWS.items():
+        presented = secrets.get(name, secrets["authenticated"])
+        requests[name] = driver.rotate(load, kind.path, presented, kind.headers)
 
     def run(name: str, seconds: float) -> driver.Slice:
         before = under_test.cpu_seconds()
-        result = load.drive(requests[name], seconds, ROWS.get(name, 200))
+        result = load.drive(requests[name], seconds, ROWS[name].status if name in ROWS else 200)
         after = under_test.cpu_seconds()
         return result if before is None or after is None else replace(result, server_cpu=after - before)
 

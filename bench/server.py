@@ -18,6 +18,7 @@ from bench.database import ROOT
 START_SECONDS = 30
 FLOOR = "/api/v1/bench/floor"
 WITH_KEY = "/api/v1/bench/key"
+GATEWAY = "/gateway/verify"
 
 
 class Server:

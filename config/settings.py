@@ -152,6 +152,12 @@ else:
     _database["CONN_HEALTH_CHECKS"] = True
     _database["OPTIONS"] = {
         "connect_timeout": 3,
+        # A server that vanishes without a word: what is sent to it fails after so many ms, and what waits for it within
+        # twenty seconds. libpq would wait for minutes, and for hours.
+        "tcp_user_timeout": 3_000,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 2,
         # Our one fixed SELECT is prepared once per connection; Django's own queries bind on the client.
         "prepare_threshold": 2,
     }

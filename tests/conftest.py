@@ -50,7 +50,8 @@ ON_BOTH = ("tests/browser/test_life.py",)
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.nodeid.startswith(ONCE) and not item.nodeid.startswith(ON_BOTH):
+        of_one_database = any(item.iter_markers("skipif"))  # the other one runs it
+        if item.nodeid.startswith(ONCE) and not item.nodeid.startswith(ON_BOTH) and not of_one_database:
             item.add_marker(pytest.mark.once)
 
 

@@ -385,7 +385,19 @@ class Migration(migrations.Migration):
                 ("at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ("account_name", models.CharField(blank=True, max_length=120)),
                 ("actor_name", models.CharField(max_length=254)),
-                ("via", models.CharField(max_length=10)),
+                (
+                    "via",
+                    models.CharField(
+                        choices=[
+                            ("web", "Web UI"),
+                            ("admin", "Staff admin"),
+                            ("api", "API key"),
+                            ("leak", "Leak report"),
+                            ("command", "manage.py"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
                 ("address", models.GenericIPAddressField(null=True)),
                 ("action", models.CharField(max_length=60)),
                 ("target_type", models.CharField(blank=True, max_length=40)),

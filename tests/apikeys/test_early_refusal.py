@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from io import BytesIO
+from urllib.parse import unquote
 
 import pytest
 from django.core.signals import request_started
@@ -24,11 +25,12 @@ def call():
     request_started.connect(close_old_connections)
 
 
-def _call(path: str, authorization: str | None = None) -> tuple[str, dict[str, str], bytes]:
+def _call(path: str, authorization: str | None = None, *, query: str = "") -> tuple[str, dict[str, str], bytes]:
     application = EarlyRefusal(get_wsgi_application())
     environ = {
         "REQUEST_METHOD": "GET",
         "PATH_INFO": path,
+        "QUERY_STRING": query,
         "SERVER_NAME": "testserver",
         "SERVER_PORT": "80",
         "REMOTE_ADDR": "127.0.0.1",
@@ -81,8 +83,12 @@ def test_no_header_and_other_paths_go_on(call, db):
     assert call("/healthz", "Bearer nonsense")[0] == "200 OK"
 
 
-def test_a_key_in_the_path_is_told_of_whatever_stands_in_the_header(call, issue_key):
+@pytest.mark.parametrize("address", ["/api/v1/miners/{}", "/api/v1/miners?key={}", "/api/v1/miners?key%3D%2D{}"])
+@pytest.mark.parametrize("underscore", ["_", "%5F", "%5f"])
+def test_a_key_in_the_address_is_told_of_whatever_stands_in_the_header(call, issue_key, address, underscore):
     key, secret = issue_key()
-    status, _, content = call(f"/api/v1/miners/{secret}", "Bearer mistyped")
+    path, _, query = address.format(secret.replace("_", underscore)).partition("?")
+    # Servers decode the path, and leave the query as it is.
+    status, _, content = call(unquote(path), "Bearer mistyped", query=query)
     assert (status, json.loads(content)["code"]) == ("400 Bad Request", "invalid_request")
     assert AuditEvent.objects.filter(action="key.exposed", target_id=key.key_id).count() == 1

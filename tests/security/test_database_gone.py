@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from apikeys.grants import load_grant
 pytestmark = [pytest.mark.race, pytest.mark.django_db(transaction=True)]
 
 POSTGRESQL = connection.vendor == "postgresql"
+KEEP_ALIVE = ("TCP_USER_TIMEOUT", "TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT")
 
 
 def unused_port():
@@ -152,3 +154,14 @@ def test_an_error_of_a_connection_that_works_is_not_tried_again(issue_key, monke
     with pytest.raises(OperationalError):
         load_grant(selector)
     assert len(tried) == 1
+
+
+@pytest.mark.skipif(not POSTGRESQL, reason="SQLite is a file")
+def test_a_server_that_vanishes_without_a_word_is_not_waited_for_long():
+    connection.ensure_connection()
+    with socket.socket(fileno=os.dup(connection.connection.fileno())) as line:
+        option = {name: line.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name in KEEP_ALIVE}
+        assert line.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    assert option["TCP_USER_TIMEOUT"] == 3_000  # ms, until what was sent must have arrived
+    waits = option["TCP_KEEPIDLE"] + option["TCP_KEEPCNT"] * option["TCP_KEEPINTVL"]
+    assert waits == 20  # seconds, for an answer to what did arrive
