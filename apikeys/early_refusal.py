@@ -46,5 +46,5 @@ class EarlyRefusal:
                 "Content-Length": str(len(content)),
             }
             start_response(f"{status.value} {status.phrase}", list(headers.items()))
-            return [content]
+            return [content] if environ["REQUEST_METHOD"] != "HEAD" else []
         return self.application(environ, start_response)

@@ -1,13 +1,19 @@
 """The gateway's question: may this request pass? For services in any language behind nginx, Traefik or Envoy.
 
 The gateway sends each request's headers here first, with what it takes in headers of its own, which its configuration
-sets. The answer is 200, 401 or 403, as nginx's ``auth_request`` takes no other, with the facts in headers. Asked in the
-outermost middleware: nothing of what people's pages need runs before it.
+sets. The answer is 200, 401 or 403, as nginx's ``auth_request`` takes no other, with the facts in headers. A WSGI layer
+gives it, in front of Django: nothing of what people's pages need runs before it. Without that layer, as on Django's own
+server, the outermost middleware does.
 """
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
 from time import perf_counter
+from typing import TYPE_CHECKING, Any
 
 from django.http import HttpRequest, HttpResponse
 
@@ -15,59 +21,110 @@ from accounts.client_ip import client_ip
 from accounts.environments import Environment
 from apikeys import metrics, misplaced, problems, verification
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication
+
+logger = logging.getLogger(__name__)
+
 PATH = "/gateway/verify"
-PERMISSION, ENTITY, ENVIRONMENT = "X-Pithead-Permission", "X-Pithead-Entity", "X-Pithead-Environment"
+#: X-Pithead-Permission and so on, as the WSGI environment has them.
+PERMISSION, ENTITY, ENVIRONMENT = "HTTP_X_PITHEAD_PERMISSION", "HTTP_X_PITHEAD_ENTITY", "HTTP_X_PITHEAD_ENVIRONMENT"
 #: What the gateway calls the original method: Traefik names it, and nginx's configuration may.
-METHOD = "X-Forwarded-Method"
+METHOD = "HTTP_X_FORWARDED_METHOD"
 
 
-def is_asked(request: HttpRequest) -> bool:
-    """Whether ``request`` is a gateway's question. Envoy puts the original path behind ours."""
-    return request.path_info == PATH or request.path_info.startswith(f"{PATH}/")
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    content: bytes = b""
 
 
-def verify(request: HttpRequest) -> HttpResponse:
-    """Answer 200, 401 or 403; the code of a refusal is in ``X-Pithead-Code``, and its problem in the body."""
+class Gateway:
+    """Wraps the WSGI application, and answers gateways itself.
+
+    Django is not told that a request began or ended. What it does then for the database, `grants.load_grant` does by
+    itself: a connection that broke is made anew.
+    """
+
+    def __init__(self, application: WSGIApplication) -> None:
+        self.application = application
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        if not is_asked(environ.get("PATH_INFO", "")):
+            return self.application(environ, start_response)
+        request = HttpRequest()
+        request.META = environ
+        try:
+            answer = verify(request)
+        except Exception:  # nothing behind this reports it, and a gateway needs an answer
+            logger.exception("A gateway's question met a fault, and was refused.")
+            answer = _answer(verification.Verdict(problems.unavailable()), problems.new_request_id())
+        status = HTTPStatus(answer.status)
+        start_response(f"{status.value} {status.phrase}", list(answer.headers.items()))
+        return [answer.content] if environ["REQUEST_METHOD"] != "HEAD" else []
+
+
+def is_asked(path: str) -> bool:
+    """Whether a request for ``path`` is a gateway's question. Envoy puts the original path behind ours."""
+    return path == PATH or path.startswith(f"{PATH}/")
+
+
+def respond(request: HttpRequest) -> HttpResponse:
+    """Do as verify(), as Django's answer."""
+    answer = verify(request)
+    response = HttpResponse(answer.content, status=answer.status)
+    del response["Content-Type"]  # a yes has none
+    for name, value in answer.headers.items():
+        response[name] = value
+    return response
+
+
+def verify(request: HttpRequest) -> Answer:
+    """Answer 200, 401 or 403; the code of a refusal is in ``X-Pithead-Code``, and its problem in the body.
+
+    Of ``request`` nothing is read but ``META``.
+    """
     began = perf_counter()
-    request.request_id = problems.new_request_id()  # type: ignore[attr-defined]
+    request_id = problems.new_request_id()
     try:
         misplaced.check_original_address(request)
-        verdict = verification.verify(request.META.get("HTTP_AUTHORIZATION"), _question(request))
+        verdict = verification.verify(request.META.get("HTTP_AUTHORIZATION"), _question(request, request_id))
     except problems.Problem as problem:
         verdict = verification.Verdict(problem)
-    if verdict.problem is None:
-        response = HttpResponse(status=200, headers={"Cache-Control": "no-store", "Content-Length": "0"})
-        del response["Content-Type"]  # there is no content
-    else:
-        response = _refused(verdict.problem, request)
     metrics.GATEWAY_DECISIONS.observe(perf_counter() - began)
-    metrics.answered(metrics.GATEWAY, response.status_code, problems.code_of(response))
+    return _answer(verdict, request_id)
+
+
+def _answer(verdict: verification.Verdict, request_id: str) -> Answer:
+    status, content, code = 200, b"", ""
+    headers = {"Cache-Control": "no-store", "X-Request-Id": request_id}
+    if verdict.problem is not None:
+        code = verdict.problem.problem_code
+        # The others, such as rate_limited, not_found and unavailable, travel as 403.
+        status = verdict.problem.status_code if verdict.problem.status_code in (401, 403) else 403
+        content = problems.content(verdict.problem, request_id)
+        headers = problems.headers(verdict.problem, request_id)
+        headers |= {"Content-Type": problems.CONTENT_TYPE, "X-Pithead-Code": code}
+    headers["Content-Length"] = str(len(content))
     if verdict.grant is not None:
-        response["X-Pithead-Key-Id"] = verdict.grant.key_id
-        response["X-Pithead-Account"] = verdict.grant.account_slug
-        response["X-Pithead-Level"] = verdict.grant.access_level
+        headers["X-Pithead-Key-Id"] = verdict.grant.key_id
+        headers["X-Pithead-Account"] = verdict.grant.account_slug
+        headers["X-Pithead-Level"] = verdict.grant.access_level
     if verdict.taken is not None:
-        for name, value in verdict.taken.headers().items():
-            response[name] = value
-    response["X-Request-Id"] = request.request_id  # type: ignore[attr-defined]
-    return response
+        headers |= verdict.taken.headers()
+    metrics.answered(metrics.GATEWAY, status, code)
+    return Answer(status, headers, content)
 
 
-def _question(request: HttpRequest) -> verification.Question:
+def _question(request: HttpRequest, request_id: str) -> verification.Question:
+    meta = request.META
     return verification.Question(
         asked_by="gateway",
-        environment=request.headers.get(ENVIRONMENT, Environment.PRODUCTION),
+        environment=meta.get(ENVIRONMENT, Environment.PRODUCTION),
         address=client_ip(request),
-        permission=request.headers.get(PERMISSION),
-        entity=request.headers.get(ENTITY),
-        method=request.headers.get(METHOD, request.method or ""),
-        request_id=problems.request_id_of(request),
+        permission=meta.get(PERMISSION),
+        entity=meta.get(ENTITY),
+        method=meta.get(METHOD) or meta.get("REQUEST_METHOD", ""),
+        request_id=request_id,
     )
-
-
-def _refused(problem: problems.Problem, request: HttpRequest) -> HttpResponse:
-    response = problems.response(problem, request)
-    response["X-Pithead-Code"] = problem.problem_code
-    if response.status_code not in (401, 403):  # rate_limited, not_found, unavailable
-        response.status_code = 403
-    return response

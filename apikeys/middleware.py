@@ -31,7 +31,7 @@ class ApiMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if not request.path_info.startswith(self.mounts):
-            return gateway.verify(request) if gateway.is_asked(request) else self.get_response(request)
+            return gateway.respond(request) if gateway.is_asked(request.path_info) else self.get_response(request)
         began = perf_counter()
         request.request_id = problems.new_request_id()  # type: ignore[attr-defined]
         try:

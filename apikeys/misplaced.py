@@ -91,7 +91,9 @@ def check_original_address(request: HttpRequest) -> None:
     """Do as check_address(), for a gateway's question: what the client asked the gateway for counts as well."""
     check_address(request)
     for name in ORIGINAL_ADDRESS:
-        path, _, query = request.META.get(name, "").partition("?")
+        if name not in request.META:
+            continue
+        path, _, query = request.META[name].partition("?")
         for place, text in ((Place.PATH, path), (Place.QUERY, query)):
             if found := _find(text):
                 tell(found, place, request)

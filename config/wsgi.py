@@ -15,6 +15,7 @@ call_command("check", stdout=StringIO())  # raises on errors; nothing to say oth
 
 # Needs Django's settings, which are there only now.
 from apikeys.early_refusal import EarlyRefusal  # noqa: E402
+from apikeys.gateway import Gateway  # noqa: E402
 from apikeys.redaction import RedactKeys  # noqa: E402
 from apikeys.restore_guard import RestoreGuard  # noqa: E402
 
@@ -23,6 +24,6 @@ for name in ("gunicorn.access", "gunicorn.error"):
     for handler in logging.getLogger(name).handlers:
         handler.addFilter(RedactKeys())
 
-guarded = RestoreGuard(django_application)
+guarded = RestoreGuard(Gateway(django_application))
 guarded.require_whole()
 application = EarlyRefusal(guarded)  # what is no key needs no database to be refused

@@ -6,12 +6,14 @@ from datetime import timedelta
 
 import pytest
 from django.db import OperationalError
-from django.test import Client
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from accounts.models import Account
 from apikeys import authentication, lifecycle, request_log
+from apikeys.gateway import Gateway
 from apikeys.models import ApiKey, RequestLog
 from tests.conftest import COMMAND
 from tests.factories import HubClientFactory, HubFactory, MinerFactory
@@ -19,21 +21,49 @@ from tests.factories import HubClientFactory, HubFactory, MinerFactory
 VERIFY = "/gateway/verify"
 
 
-def ask(secret=None, permission="stats:read", entity=None, *, path=VERIFY, method="get", scheme="Bearer", **headers):
-    if secret is not None:
-        headers["Authorization"] = f"{scheme} {secret}"
-    if permission is not None:
-        headers["X-Pithead-Permission"] = permission
-    if entity is not None:
-        headers["X-Pithead-Entity"] = str(entity)
-    return getattr(Client(), method)(path, headers=headers)
+def by_django(request):
+    """As Django's own server asks: by the outermost middleware."""
+    return Client().generic(request.method, request.get_full_path(), headers=dict(request.headers))
+
+
+def by_wsgi(request):
+    """As in production: by the layer in front of Django, which isn't reached."""
+    begun: list = []
+    content = Gateway(django_is_not_reached)(request.environ, lambda status, headers: begun.extend([status, headers]))
+    status, headers = begun
+    answer = HttpResponse(b"".join(content), status=int(status.split()[0]), headers=dict(headers))
+    if "Content-Type" not in dict(headers):
+        del answer["Content-Type"]
+    return answer
+
+
+def django_is_not_reached(environ, start_response):
+    raise AssertionError(environ["PATH_INFO"])
+
+
+@pytest.fixture(params=[by_django, by_wsgi])
+def ask(request):
+    """Ask for a secret: ``ask(secret, "stats:read", miner.pk)``."""
+
+    def ask(
+        secret=None, permission="stats:read", entity=None, *, path=VERIFY, method="get", scheme="Bearer", **headers
+    ):
+        if secret is not None:
+            headers["Authorization"] = f"{scheme} {secret}"
+        if permission is not None:
+            headers["X-Pithead-Permission"] = permission
+        if entity is not None:
+            headers["X-Pithead-Entity"] = str(entity)
+        return request.param(RequestFactory().generic(method.upper(), path, headers=headers))
+
+    return ask
 
 
 def verdict(answer):
     return answer.status_code, answer.headers.get("X-Pithead-Code")
 
 
-def test_a_key_that_may_passes_and_the_service_learns_whose_it_is(issue_key):
+def test_a_key_that_may_passes_and_the_service_learns_whose_it_is(ask, issue_key):
     key, secret = issue_key("viewer", rate_limit=60)
     answer = ask(secret)
     assert verdict(answer) == (200, None)
@@ -46,24 +76,24 @@ def test_a_key_that_may_passes_and_the_service_learns_whose_it_is(issue_key):
 
 
 @pytest.mark.parametrize("method", ["get", "post", "put", "patch", "delete", "head", "options"])
-def test_whatever_the_method_as_gateways_pass_it_on(issue_key, method):
+def test_whatever_the_method_as_gateways_pass_it_on(ask, issue_key, method):
     _, secret = issue_key()
     assert ask(secret, method=method).status_code == 200
 
 
-def test_envoy_puts_the_original_path_behind(issue_key):
+def test_envoy_puts_the_original_path_behind(ask, issue_key):
     _, secret = issue_key()
     assert ask(secret, path=f"{VERIFY}/miners/1?x=%2F").status_code == 200
     assert Client().get("/gateway/verifying").status_code == 404
 
 
-def test_what_names_no_permission_is_for_nobody(issue_key):
+def test_what_names_no_permission_is_for_nobody(ask, issue_key):
     _, secret = issue_key("administrator")
     for permission in (None, "", "no:such", "stats:read,workers:read"):
         assert verdict(ask(secret, permission)) == (403, "permission_denied")
 
 
-def test_every_denial_of_the_decision_has_its_code(issue_key, account):
+def test_every_denial_of_the_decision_has_its_code(ask, issue_key, account):
     key, secret = issue_key("viewer", allowed_cidrs=["127.0.0.0/8"])
     _, elsewhere = issue_key("viewer", environment="staging", name="staging")
     assert verdict(ask()) == (401, "missing_credentials")
@@ -90,7 +120,7 @@ def test_every_denial_of_the_decision_has_its_code(issue_key, account):
     assert verdict(ask(secret)) == (401, "key_revoked")
 
 
-def test_too_many_requests_travel_as_403_with_when_to_come_again(issue_key):
+def test_too_many_requests_travel_as_403_with_when_to_come_again(ask, issue_key):
     _, secret = issue_key(rate_limit=2)
     answers = [ask(secret) for _ in range(3)]
     assert [verdict(answer) for answer in answers] == [(200, None), (200, None), (403, "rate_limited")]
@@ -98,7 +128,7 @@ def test_too_many_requests_travel_as_403_with_when_to_come_again(issue_key):
     assert answers[-1]["RateLimit"].startswith('"minute";r=0')
 
 
-def test_an_entity_is_in_reach_or_refused_like_one_that_is_not_there(issue_key, account, other_account):
+def test_an_entity_is_in_reach_or_refused_like_one_that_is_not_there(ask, issue_key, account, other_account):
     mine, client = MinerFactory(account=account), MinerFactory(account=other_account)
     hub = HubFactory(account=account)
     served = HubClientFactory(hub=hub, miner__account=other_account).miner
@@ -112,14 +142,14 @@ def test_an_entity_is_in_reach_or_refused_like_one_that_is_not_there(issue_key, 
     assert verdict(ask(secret, "payouts:read", entity=client.pk)) == (403, "permission_denied")
 
 
-def test_a_read_scope_does_not_write(issue_key, account):
+def test_a_read_scope_does_not_write(ask, issue_key, account):
     miner = MinerFactory(account=account)
     _, secret = issue_key("administrator", ["read:miners/*"])
     assert verdict(ask(secret, "workers:read", miner.pk)) == (200, None)
     assert verdict(ask(secret, "workers:write", miner.pk)) == (403, "not_found")
 
 
-def test_one_select_and_no_write_and_a_second_for_an_entity(issue_key, account, django_assert_num_queries):
+def test_one_select_and_no_write_and_a_second_for_an_entity(ask, issue_key, account, django_assert_num_queries):
     miner = MinerFactory(account=account)
     _, secret = issue_key()
     with django_assert_num_queries(1):
@@ -130,7 +160,7 @@ def test_one_select_and_no_write_and_a_second_for_an_entity(issue_key, account, 
         ask("mistyped")
 
 
-def test_it_stands_in_the_request_log(issue_key):
+def test_it_stands_in_the_request_log(ask, issue_key):
     key, secret = issue_key("viewer")
     ask(secret, **{"X-Forwarded-Method": "DELETE"})
     ask(secret, "payouts:read")
@@ -142,7 +172,7 @@ def test_it_stands_in_the_request_log(issue_key):
     ]
 
 
-def test_a_database_that_is_gone_lets_nobody_pass(issue_key, monkeypatch):
+def test_a_database_that_is_gone_lets_nobody_pass(ask, issue_key, monkeypatch):
     _, secret = issue_key()
 
     def gone(selector):
@@ -152,3 +182,42 @@ def test_a_database_that_is_gone_lets_nobody_pass(issue_key, monkeypatch):
     answer = ask(secret)
     assert verdict(answer) == (403, "unavailable")
     assert int(answer["Retry-After"]) > 0
+
+
+def test_a_fault_lets_nobody_pass_and_is_logged_without_the_key(issue_key, monkeypatch, caplog):
+    _, secret = issue_key()
+
+    def crash(*args, **kwargs):
+        raise RuntimeError(f"a fault with {secret}")
+
+    monkeypatch.setattr("apikeys.verification.verify", crash)
+    answer = by_wsgi(RequestFactory().get(VERIFY, headers={"Authorization": f"Bearer {secret}"}))
+    assert verdict(answer) == (403, "unavailable")
+    assert "RuntimeError" in caplog.text
+    assert secret[20:63] not in caplog.text
+
+
+def test_both_faces_give_the_same_answer_to_the_byte(issue_key):
+    _, secret = issue_key(rate_limit=1000)
+    for headers in ({"Authorization": f"Bearer {secret}"}, {"Authorization": "Bearer mistyped"}, {}):
+        request = RequestFactory().get(VERIFY, headers={**headers, "X-Pithead-Permission": "stats:read"})
+        answers = []
+        for face in (by_django, by_wsgi):
+            answer = face(request)
+            request_id = answer["X-Request-Id"]
+            told = {name: value for name, value in answer.items() if not name.startswith(("X-Request-Id", "RateLimit"))}
+            answers.append((answer.status_code, told, answer.content.replace(request_id.encode(), b"")))
+        assert answers[0] == answers[1]
+
+
+def test_other_paths_go_on():
+    reached = []
+    for path in ("/gateway/verifying", "/", "/api/v1/key"):
+        Gateway(lambda environ, start: reached.append(environ["PATH_INFO"]))({"PATH_INFO": path}, None)
+    assert reached == ["/gateway/verifying", "/", "/api/v1/key"]
+
+
+def test_head_gets_the_headers_alone(db):
+    answer = by_wsgi(RequestFactory().head(VERIFY, headers={"Authorization": "Bearer mistyped"}))
+    assert (answer.status_code, answer.content) == (401, b"")
+    assert int(answer["Content-Length"]) > 0

@@ -125,7 +125,7 @@ def test_answers_are_counted_by_their_code(read, issue_key, api, client):
 
 def test_a_key_that_is_refused_before_django_is_counted_once(read):
     before = read()
-    environ = {"PATH_INFO": "/api/v1/key", "HTTP_AUTHORIZATION": "Bearer nonsense"}
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/api/v1/key", "HTTP_AUTHORIZATION": "Bearer nonsense"}
     EarlyRefusal(lambda *_: [])(environ, lambda *_: None)
     assert read()[requests("api", "invalid_key")] == before[requests("api", "invalid_key")] + 1
 
