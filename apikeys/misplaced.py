@@ -15,14 +15,15 @@ from urllib.parse import unquote
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, transaction
-from django.http import HttpRequest
+from django.http import HttpRequest, RawPostDataException, UnreadablePostError
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
+from rest_framework.response import Response
 
 from accounts import audit
 from accounts.client_ip import client_ip
 from accounts.models import AuditEvent, User
-from apikeys import attempts, decisions, key_format, notifications, signing
+from apikeys import attempts, decisions, key_format, notifications, problems, signing
 from apikeys.grants import Grant, load_grant
 from apikeys.key_format import ParsedKey
 from apikeys.models import ApiKey
@@ -30,6 +31,8 @@ from apikeys.problems import Problem
 
 #: Secrets of one request that are looked up.
 MOST = 3
+#: Bodies that nobody is going to read are looked through up to this many bytes, as many as most routes take.
+LONGEST_UNREAD = 64 * 1024
 #: How long owners hear nothing more of a secret after they were told.
 QUIET = timedelta(days=1)
 #: Where gateways say what the client asked them for.
@@ -76,6 +79,26 @@ def check_body(content: bytes, data: Any, request: HttpRequest) -> None:
 
 
 @sensitive_variables()
+def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's hook, around problems.exception_handler().
+
+    Whoever sends their key in the body in place of the header is refused before anybody reads the body, and so is a
+    key that may not do what the body is for. It is looked through here, so that they get the hint and owners the mail.
+    """
+    problem = problems.as_problem(exc)
+    if problem is not None and problem.problem_code in ("missing_credentials", "permission_denied"):
+        request = context["request"]._request
+        try:
+            if 0 < int(request.META.get("CONTENT_LENGTH") or 0) <= LONGEST_UNREAD:
+                check_body(request.body, None, request)
+        except Problem as refused:
+            exc = refused
+        except (ValueError, RawPostDataException, UnreadablePostError):
+            pass  # no length, read and looked through by its parser, or its sender is gone
+    return problems.exception_handler(exc, context)
+
+
+@sensitive_variables()
 def seen_in_address(request: HttpRequest) -> Place | None:
     """Tell owners of keys in the address, a gateway's client's too; return where one stands, None where none does."""
     meta = request.META
@@ -119,7 +142,7 @@ def is_search_that_says_so(request: HttpRequest) -> bool:
 
 def refusal(place: Place, fields: list[str]) -> Problem:
     """The hint, one and the same for keys that work and keys that don't."""
-    sentence = f"An API key stands in the {place} of this request."
+    sentence = f"An API key stands in the {'body' if place is Place.FIELD else place} of this request."
     return Problem(
         "invalid_request",
         f"{sentence} Logs and histories keep it there, so take it as exposed: replace its secret, and send the new one "

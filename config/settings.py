@@ -258,7 +258,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["apikeys.parsers.JsonParser", "apikeys.parsers.FormParser"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "apikeys.negotiation.JsonNegotiation",
-    "EXCEPTION_HANDLER": "apikeys.problems.exception_handler",
+    "EXCEPTION_HANDLER": "apikeys.misplaced.exception_handler",
     "UNAUTHENTICATED_USER": None,
     "DEFAULT_METADATA_CLASS": None,
     "COERCE_DECIMAL_TO_STRING": True,

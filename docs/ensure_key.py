@@ -4,44 +4,38 @@ import json
 import os
 import sys
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPException
 from pathlib import Path
 from urllib import error, parse, request
-from uuid import uuid4
-
-API, MANAGER = os.environ["PITHEAD_API"], Path(os.environ["PITHEAD_MANAGER_FILE"]).read_text().strip()
 
 
 def ask(method, path, body=None):
-    headers = {"Authorization": f"Bearer {MANAGER}", "Content-Type": "application/json"}
-    headers["Idempotency-Key"] = str(uuid4())  # one name for all attempts: whatever arrives is done once
-    call = request.Request(f"{API}/keys{path}", body and json.dumps(body).encode(), headers, method=method)  # noqa: S310
+    headers = {"Authorization": f"Bearer {manager}", "Content-Type": "application/json"}
+    headers["Idempotency-Key"] = os.urandom(16).hex()  # one name for all tries: whatever arrives is done once
+    call = request.Request(f"{api}/keys{path}", body and json.dumps(body).encode(), headers, method=method)
     for _ in range(3):
         try:
-            return json.load(request.urlopen(call, timeout=30))  # noqa: S310
+            return json.load(request.urlopen(call, timeout=30))
         except error.HTTPError as refused:
             sys.exit(f"{method} keys{path}: {refused.read().decode()}")
-        except OSError as broken:
-            problem = broken
-    raise problem
+        except (OSError, HTTPException) as broken:
+            lost = f"{method} keys{path}: {broken!r}. Run this again."
+    sys.exit(lost)
 
 
+api, manager = os.environ["PITHEAD_API"], Path(os.environ["PITHEAD_MANAGER_FILE"]).read_text().strip()
 file, name, level, *scopes = sys.argv[1:]
 have = Path(file).read_text() if Path(file).exists() else ""
-found = ask("GET", "?" + parse.urlencode({"name": name}))["data"]
-if not found:
-    key = ask("POST", "", {"name": name, "access_level": level, "scopes": scopes})
-else:
-    key = ask("GET", f"/{found[0]['id']}")
-    if (key["access_level"], key["scopes"]) != (level, sorted(scopes)):
-        sys.exit(f"{name} is there, as {key['access_level']} on {key['scopes']}. Give the new key another name.")
-    newest = next(iter(key["secrets"]), None)
-    if newest is None or not have.startswith(newest["mask"].rstrip("•")):  # the file was lost, or an answer
-        key = ask("POST", f"/{key['id']}/regenerate")
-    elif datetime.now(UTC) - datetime.fromisoformat(newest["created_at"]) > timedelta(days=30):
-        key = ask("POST", f"/{key['id']}/rotate", {"overlap_seconds": 86400})
-if "secret" in key:
-    if not key["secret_shown"]:
-        sys.exit("The secret was made, and lost on its way here. Run this again: the key gets another.")
-    with open(os.open(f"{file}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as new:
-        new.write(key["secret"] + "\n")
-    os.replace(f"{file}.new", file)
+ids = [row["id"] for row in ask("GET", "?" + parse.urlencode({"name": name}))["data"]]
+key = ask("GET", f"/{ids[0]}") if ids else ask("POST", "", {"name": name, "access_level": level, "scopes": scopes})
+if (key["status"], key["access_level"], key["scopes"]) != ("active", level, sorted(scopes)):
+    sys.exit(f"{name} is {key['status']}, {key['access_level']} on {key['scopes']}. Mend that, or take another name.")
+while not key.get("secret"):  # none, either, where the answer that had it was lost
+    newest = next(iter(key["secrets"]), {"mask": "none"})
+    lost = newest["mask"].rstrip("•") not in have
+    if not lost and datetime.fromisoformat(newest["created_at"]) > datetime.now(UTC) - timedelta(days=30):
+        sys.exit()
+    key = ask("POST", f"/{key['id']}/{'regenerate' if lost else 'rotate'}")
+os.umask(0o077)
+Path(f"{file}.new").write_text(key["secret"] + "\n")
+os.replace(f"{file}.new", file)

@@ -28,7 +28,11 @@ class PersonAuthentication(SessionAuthentication):
         user = getattr(request._request, "user", None)
         if not isinstance(user, User) or not user.is_active or not user.is_verified():
             return None
-        self.enforce_csrf(request)
+        try:
+            self.enforce_csrf(request)
+        except exceptions.PermissionDenied as failed:
+            where = "Send the one of any page’s form as “X-CSRFToken”."
+            raise exceptions.PermissionDenied(f"{failed.detail} {where}") from None
         slug = request.headers.get(ACCOUNT, "")
         if not slug:
             raise problems.Problem(

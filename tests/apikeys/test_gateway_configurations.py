@@ -23,6 +23,7 @@ ANSWERED = ["X-Pithead-Key-Id", "X-Pithead-Account", "X-Pithead-Level"]
 def test_traefik_writes_or_removes_each_header_before_it_asks():
     http = yaml.safe_load((FOLDER / "traefik.yml").read_text())["http"]
     for router in http["routers"].values():
+        assert router["entryPoints"] != ["websecure"] or "tls" in router, "such a router never sees HTTPS"
         chain = [http["middlewares"][name] for name in router["middlewares"]]
         [asking] = [number for number, each in enumerate(chain) if "forwardAuth" in each]
         written = {}

@@ -88,6 +88,7 @@ def test_writes_take_the_csrf_token(session, owner, issue_key):
     refused = client.post(url)
     assert (refused.status_code, refused.json()["code"]) == (403, "permission_denied")
     assert "CSRF" in refused.json()["detail"]
+    assert "X-CSRFToken" in refused.json()["detail"]
     assert client.get(KEYS).status_code == 200
     assert ApiKey.objects.get().disabled_at is None
     token = "a" * 32

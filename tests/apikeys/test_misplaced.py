@@ -129,6 +129,62 @@ def test_the_api_names_the_field_of_a_body(account, issue_key, api, owner, tells
     assert "ph_" not in miner.name
 
 
+IN_THE_BODY = {
+    "form": lambda secret: Client().post("/api/v1/miners", {"api_key": secret}),
+    "form of lines": lambda secret: Client().post(
+        "/api/v1/miners", f"api_key={secret}", content_type="application/x-www-form-urlencoded"
+    ),
+    "JSON": lambda secret: Client().post("/api/v1/keys", {"auth": {"key": secret}}, content_type="application/json"),
+    "JSON of a GET": lambda secret: Client().generic(
+        "GET", "/api/v1/key", json.dumps({"key": secret}), content_type="application/json"
+    ),
+    "no type": lambda secret: Client().generic("PUT", "/api/v1/nowhere", secret, content_type=""),
+    "another environment": lambda secret: Client().post("/staging/api/v1/miners", {"api_key": secret}),
+}
+
+
+@pytest.mark.parametrize("way", IN_THE_BODY)
+def test_a_key_in_the_body_in_place_of_the_header_is_refused_with_the_hint_as_well(owner, issue_key, tells, way):
+    _, secret = issue_key(name="Grafana")
+    answers = []
+    [sent] = tells(lambda: answers.append(IN_THE_BODY[way](secret)))
+    [answer] = answers
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+    assert HINT in answer.json()["detail"]
+    assert "the body" in answer.json()["detail"]
+    assert secret not in answer.content.decode()
+    assert sent.subject == "Secret of an API key exposed: Grafana"
+    assert [event.data["place"] for event in exposed()] == ["field"]
+    assert IN_THE_BODY[way](unknown()).status_code == 400
+
+
+def test_a_key_in_a_body_that_its_sender_may_not_send_is_found(owner, issue_key, api, tells):
+    _, secret = issue_key("viewer")
+    _, other = issue_key(name="pasted")
+    answers = []
+    [sent] = tells(lambda: answers.append(api(secret).post("/api/v1/miners", {"account_name": other}, format="json")))
+    assert (answers[0].status_code, sent.subject) == (400, "Secret of an API key exposed: pasted")
+    assert api(secret).post("/api/v1/miners", {"account_name": "x"}, format="json").status_code == 403
+
+
+@pytest.mark.parametrize("mount", ["", "/staging", "/development"])
+def test_a_question_without_a_key_of_the_one_who_asks_exposes_none(issue_key, tells, mount):
+    _, secret = issue_key()
+    asked = {"key": secret, "permission": "stats:read"}
+    answers = []
+    assert tells(lambda: answers.append(Client().post(f"{mount}/api/v1/verify", asked, "application/json"))) == []
+    assert (answers[0].status_code, exposed()) == (401, [])
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"CONTENT_LENGTH": "100000"}, {"CONTENT_LENGTH": "-1"}, {"CONTENT_LENGTH": "many"}],
+)
+def test_what_can_t_be_looked_through_is_refused_as_before(headers):
+    answer = Client().generic("POST", "/api/v1/miners", "{}", content_type="application/json", **headers)
+    assert (answer.status_code, answer.json()["code"]) == (401, "missing_credentials")
+
+
 def test_an_owner_s_form_is_refused_whole(owner, sign_in_as, issue_key, tells):
     _, secret = issue_key(name="pasted")
     answers = []

@@ -89,6 +89,8 @@ def nginx_before(pithead: int, folder: Path):
     for ours, theirs in (("8000", pithead), ("9000", service.server_port), ("8080", port)):
         assert f"127.0.0.1:{ours}" in site
         site = site.replace(f"127.0.0.1:{ours}", f"127.0.0.1:{theirs}")
+    assert "access_log /var/log/nginx/pithead.log" in site
+    site = site.replace("/var/log/nginx/pithead.log", str(folder / "access.log"))
     assert "    location / {" in site
     (folder / "site.conf").write_text(site.replace("    location / {", f"{FORGOTTEN}\n    location / {{"))
     (folder / "nginx.conf").write_text(WRAPPER.format(folder=folder))
@@ -99,7 +101,7 @@ def nginx_before(pithead: int, folder: Path):
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
             time.sleep(0.05)
-        yield SimpleNamespace(port=port, seen=service.seen)
+        yield SimpleNamespace(port=port, seen=service.seen, log=folder / "access.log")
     finally:
         process.terminate()
         process.wait(timeout=10)
@@ -270,6 +272,21 @@ FORGED = {
     "Level": "administrator",
     "Code": "allowed",
 }
+
+
+def test_the_gateways_own_log_keeps_no_key(gateway, account, issue_key):
+    key, secret = issue_key("viewer")
+    encoded = secret.replace("_", "%5F")
+    for path in (f"/statistics/?key={secret}", f"/statistics/{secret}", f"/nowhere/{encoded}?a=%2F", f"/{encoded}%2e"):
+        assert ask(gateway, path, secret)[0].status in (400, 404)
+    letters = "".join(f"%{ord(letter):02x}" for letter in secret[:8])
+    assert ask(gateway, f"/statistics/{letters}{secret[8:]}", secret)[0].status == 400
+    ask(gateway, "/statistics/today?of=2026", secret, Referer=f"https://pool.example/?key={secret}")
+    log = gateway.log.read_text()
+    assert log.count("(an API key in the address)") == 5
+    assert '"GET /statistics/today?of=2026 HTTP/1.1" 200' in log
+    assert key.key_id in log
+    assert secret[20:63] not in log
 
 
 def test_a_database_that_is_gone_lets_nobody_pass_and_says_when_to_try_again(tmp_path, issue_key):

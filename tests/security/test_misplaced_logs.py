@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 from urllib.parse import urlencode
 
 import pytest
@@ -47,6 +48,8 @@ def programs(secret):
         (400, "GET", f"{miners}?key=" + secret.replace("_", "%5F"), None, {}),
         (400, "GET", f"{miners}/{secret}", None, right),
         (400, "POST", miners, urlencode({"account_name": secret}), right | FORM),
+        (400, "POST", miners, urlencode({"api_key": secret}), FORM),
+        (400, "POST", miners, json.dumps({"api_key": secret}), {"Content_Type": "application/json"}),
         (403, "GET", f"/gateway/verify/{secret}", None, {}),
         (403, "GET", "/gateway/verify", None, {"X_Original_URI": f"/x?key={secret}"}),
         (200, "GET", "/api/v1/key", None, right | {"Referer": f"https://pool.example/?key={secret}"}),
