@@ -86,6 +86,10 @@ class AuditEventAdmin(StaffModelAdmin):
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
+    def history_query(self, obj: AuditEvent) -> dict[str, str]:
+        """What else happened to the event's target: nothing ever happens to an event."""
+        return {"target": f"{obj.target_type}:{obj.target_id}"} if obj.target_type else {}
+
     def get_urls(self) -> list[URLPattern]:
         return [
             path(

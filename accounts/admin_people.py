@@ -20,8 +20,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 from django_otp.plugins.otp_totp import admin as totp_admin
@@ -120,7 +120,7 @@ class UserAdmin(StaffModelAdmin):
     search_fields = ["name", "email"]
     ordering = ["email"]
     readonly_fields = [
-        *["email", "is_active", "is_staff", "group_list", "is_superuser", "second_factor"],
+        *["email", "account_list", "is_active", "is_staff", "group_list", "is_superuser", "second_factor"],
         *["joined", "seen", "browsers"],
     ]
 
@@ -140,8 +140,9 @@ class UserAdmin(StaffModelAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
         if obj is None:
             return [(None, {"fields": ["email", "name", "password1", "password2"]})]
+        memberships = ["account_list"] if self.may(request, "accounts.view_membership") else []
         return [
-            (None, {"fields": ["email", "name"]}),
+            (None, {"fields": ["email", "name", *memberships]}),
             ("Access", {"fields": ["is_active", "is_staff", "group_list", "is_superuser", "second_factor"]}),
             ("Dates", {"fields": ["joined", "seen", "browsers"]}),
         ]
@@ -171,6 +172,20 @@ class UserAdmin(StaffModelAdmin):
     @admin.display(description="Groups")
     def group_list(self, obj: User) -> str:
         return ", ".join(sorted(group.name for group in obj.groups.all())) or "–"
+
+    @admin.display(description="Accounts")
+    def account_list(self, obj: User) -> SafeString:
+        """The accounts that the person belongs to, each with what they are there."""
+        rows = obj.memberships.select_related("account").order_by("account__name")
+        links = [
+            (
+                reverse("admin:accounts_account_change", args=[row.account_id]),
+                row.account,
+                "Owner" if row.is_owner else row.get_access_level_display(),
+            )
+            for row in rows
+        ]
+        return format_html_join(mark_safe("<br>"), '<a href="{}">{}</a>, {}', links) or SafeString("None")
 
     @admin.display(description="Joined", ordering="date_joined")
     def joined(self, obj: User) -> SafeString | str:
@@ -321,6 +336,7 @@ class UserAdmin(StaffModelAdmin):
 class PasskeyAdmin(StaffModelAdmin):
     """Who has which passkey, to read: what support needs to know, and nothing of the keys themselves."""
 
+    nouns = ("passkey", "passkeys")
     list_display = ["person", "name", "added", "used"]
     list_display_links = ["name"]
     search_fields = ["name", "user__email", "user__name"]
@@ -328,6 +344,11 @@ class PasskeyAdmin(StaffModelAdmin):
     ordering = ["-created_at"]
     actions = None
     fields = ["person", "name", "added", "used"]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return super().change_view(request, object_id, form_url, {"title": "View passkey", **(extra_context or {})})
 
     def permission(self, action: str) -> str:
         return f"accounts.{action}_user"

@@ -29,6 +29,7 @@ from django.shortcuts import redirect, resolve_url
 from django.urls import URLPattern, URLResolver, reverse
 from django.utils.decorators import method_decorator
 from django.utils.http import urlencode
+from django.utils.text import capfirst
 from django.views.decorators.cache import never_cache
 from django_otp.admin import OTPAdminSite
 
@@ -234,6 +235,8 @@ class StaffModelAdmin(StaffPermissions, admin.ModelAdmin):
     audit_noun = ""
     #: Inline model -> the same for its rows, which are added and changed.
     inline_audit_nouns: dict[type[models.Model], str] = {}
+    #: What people call a row, and several, where the model is another's and has another name.
+    nouns: tuple[str, str] | None = None
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER  # each would count the whole table
     list_per_page = 50
@@ -242,6 +245,11 @@ class StaffModelAdmin(StaffPermissions, admin.ModelAdmin):
     def account_of(self, obj: Any) -> Any:
         """The account in whose trail a change of ``obj`` belongs, if any."""
         return getattr(obj, "account", None)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The list under its section's name: "Select … to change" is said of a list that one only picks from."""
+        title = capfirst(self.nouns[1] if self.nouns else self.opts.verbose_name_plural)
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def get_urls(self) -> list[URLPattern]:
         """Django's own pages, each behind its permission here: a page of ours in place of one can't forget it."""

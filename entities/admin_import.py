@@ -152,6 +152,11 @@ class ImportPage(StaffModelAdmin):
         form = DryRunForm(request.POST, request.FILES)
         if form.is_valid():
             report = self._run(request, form)
+            if report is not None and not (report.counts.created or report.counts.updated):
+                # Nobody spends a code on an import of nothing.
+                chosen = {field: form.cleaned_data[field] for field in ("kind", "environment")}
+                name = form.cleaned_data["file"].name
+                return self._ask(request, DryRunForm(initial=chosen), report=report, name=name, done=False)
             if report is not None:
                 what = form.what
                 confirming = ImportForm(
@@ -189,7 +194,13 @@ class ImportPage(StaffModelAdmin):
         return None
 
     def _ask(
-        self, request: HttpRequest, form: DryRunForm, *, report: Report | None = None, name: str | None = None
+        self,
+        request: HttpRequest,
+        form: DryRunForm,
+        *,
+        report: Report | None = None,
+        name: str | None = None,
+        done: bool = True,
     ) -> HttpResponse:
         return self._render(
             request,
@@ -201,7 +212,7 @@ class ImportPage(StaffModelAdmin):
             submit="Dry run",
             report=report,
             name=name,
-            done=True,
+            done=done,
         )
 
     def _confirm(

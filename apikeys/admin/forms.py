@@ -43,6 +43,16 @@ class StaffRoleForm(RoleForm, AdminStepUpForm):
         super().__init__(*args, giver=None, **kwargs)
         for field in ("name", "description"):
             self.fields[field].widget = AdminTextInputWidget({"autocomplete": "off"})
+        self.fields["description"].widget.attrs["class"] = "vLargeTextField"
+        if self.fixed:
+            self.fields["permissions"].disabled = True
+
+    def clean(self) -> dict[str, Any]:
+        # A page from before the role was fixed sends what its boxes said: it is refused, not passed over.
+        sent = set(self.data.getlist(self.add_prefix("permissions")))  # type: ignore[attr-defined]
+        if self.fixed and sent and sent != set(self.initial["permissions"]):
+            self.add_error("permissions", self.fixed)
+        return super().clean()
 
 
 class StaffDeleteRoleForm(DeleteRoleForm, AdminStepUpForm):

@@ -24,6 +24,7 @@ from accounts.admin_pages import (
 from accounts.changes import Refused
 from accounts.models import Account
 from apikeys import transfer
+from apikeys.admin.filters import STATUS_WORDS
 from apikeys.models import ApiKey
 from entities.admin import HubAdmin, KindAdmin, MinerAdmin, PoolAdmin
 from entities.models import Entity, Hub, HubClient, Kind, Miner, Pool
@@ -130,8 +131,8 @@ class TransferPage(KindAdmin):
             entity=entity,
             to=to,
             sides=[
-                (f"Keys of {entity.account} that lose it", "is-revoked", _listed(impact.loses), len(impact.loses)),
-                (f"Keys of {to} that gain it", "is-active", _listed(impact.gains), len(impact.gains)),
+                (f"Keys of {entity.account} that lose it", _listed(impact.loses), len(impact.loses)),
+                (f"Keys of {to} that gain it", _listed(impact.gains), len(impact.gains)),
             ],
             stays_reachable=transfer.stays_reachable(entity),
             **_goes_along(entity),
@@ -141,11 +142,11 @@ class TransferPage(KindAdmin):
         return reverse(f"admin:entities_{entity.kind}_change", args=[entity.pk])
 
 
-def _listed(rows: list[transfer.KeyReach]) -> list[tuple[ApiKey, str]]:
-    """The first of the keys by name, each with how it reaches the entity."""
+def _listed(rows: list[transfer.KeyReach]) -> list[tuple[ApiKey, str, str]]:
+    """The first of the keys by name, each with its status in words and how it reaches the entity."""
     ways = {row.key_pk: ", ".join(sorted(row.ways)) for row in rows}
     keys = ApiKey.every.filter(pk__in=list(ways)).order_by("name", "pk")[:SHOWN_KEYS]
-    return [(key, ways[key.pk]) for key in keys]
+    return [(key, STATUS_WORDS[key.status], ways[key.pk]) for key in keys]
 
 
 def _goes_along(entity: Entity) -> dict[str, Any]:

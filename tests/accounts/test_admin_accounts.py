@@ -326,6 +326,9 @@ def test_events_are_filtered_by_account_action_and_target(client, account, other
     assert actions(f"q={key.key_id}") == ["key.issued"]
     history = client.get(f"/admin/apikeys/activekey/{key.pk}/history/")
     assert history["Location"].endswith(f"?target=apikey%3A{key.key_id}")
+    event = AuditEvent.objects.get(action="key.issued")
+    of_event = client.get(f"/admin/accounts/auditevent/{event.pk}/history/")
+    assert of_event["Location"] == history["Location"]
     assert client.get(f"/admin/accounts/account/{account.pk}/history/")["Location"].endswith("?account=northfold")
 
 

@@ -15,7 +15,7 @@ from accounts.changes import Refused
 from accounts.models import AuditEvent, RecoveryDevice, SignedInSession, User
 from accounts.passkeys import passkeys_of
 from tests.accounts.passkeys import registered
-from tests.factories import PASSWORD, UserFactory
+from tests.factories import PASSWORD, MembershipFactory, UserFactory
 from tests.people import actor_for, enrol, fresh_code
 
 
@@ -348,3 +348,18 @@ def test_seeds_and_recovery_codes_have_no_pages(client):
 def test_people_are_found_by_part_of_name_or_address(client, owner):
     url = "/admin/autocomplete/?app_label=accounts&model_name=membership&field_name=user"
     assert client.get(f"{url}&term=olg").json()["results"] == [{"id": str(owner.pk), "text": "Olga <olga@example.com>"}]
+
+
+def test_a_persons_page_leads_to_their_accounts(client, owner, account, other_account):
+    MembershipFactory(account=other_account, user=owner, access_level="viewer")
+    shown = client.get(page(owner)).content.decode()
+    for belongs, what in [(account, "Owner"), (other_account, "Viewer")]:
+        assert f'<a href="/admin/accounts/account/{belongs.pk}/change/">{belongs}</a>, {what}' in shown
+
+
+def test_passkeys_go_by_the_name_that_people_know(client, owner):
+    passkey, _ = registered(owner)
+    for path in ("", f"{passkey.pk}/change/"):
+        text = client.get(f"/admin/django_otp_webauthn/webauthncredential/{path}").content.decode()
+        assert "WebAuthn" not in text
+        assert "asskey" in text

@@ -151,3 +151,24 @@ def test_the_section_counts_keys_and_leads_to_them(client, make_role, issue_key,
         issue_key("custom", role=make_role("stats:read", name=f"Role {number}"))
     with django_assert_max_num_queries(len(few)):
         client.get(SECTION)
+
+
+def test_permissions_that_are_fixed_can_not_be_ticked_and_the_name_can_be_changed(client, staff, make_role, issue_key):
+    role = make_role("payouts:read")
+    issue_key("custom", role=role)
+    url = f"{SECTION}{role.pk}/edit/"
+    page = client.get(url).content.decode()
+    boxes = re.findall(r'<input type="checkbox" name="permissions"[^>]*>', page)
+    assert boxes
+    assert all("disabled" in box for box in boxes)
+    sent = filled(staff, name="Payout export")
+    del sent["permissions"]  # as browsers do of boxes that can't be ticked
+    assert client.post(url, sent).status_code == 302
+    role.refresh_from_db()
+    assert (role.name, role.permissions) == ("Payout export", ["payouts:read"])
+
+    # A page from before the key was issued
+    answer = client.post(url, filled(staff, "payouts:read", "stats:read", nonce="another page"))
+    assert "fixed" in str(answer.context["form"].errors["permissions"])
+    role.refresh_from_db()
+    assert role.permissions == ["payouts:read"]

@@ -229,10 +229,11 @@ def test_staff_choose_see_and_confirm(client, staff, account, other_account, min
     assert client.get(f"{page}/transfer/").status_code == 200
     url = f"{page}/transfer/?to={other_account.pk}"
     shown = client.get(url)
-    assert [(title, count) for title, _, _, count in shown.context["sides"]] == [
+    assert [(title, count) for title, _, count in shown.context["sides"]] == [
         ("Keys of Northfold Mining that lose it", 1),
         ("Keys of Borealis Hosting that gain it", 1),
     ]
+    assert shown.content.decode().count('<span class="ph-status is-active">Active</span>') == 2
     form = {name: shown.context["form"][name].value() for name in ("nonce", "seen")}
     hold(account, f"read:miners/{miner.pk}")
     answer = client.post(url, {**form, "reason": "Sold", "code": fresh_code(staff)})

@@ -45,3 +45,18 @@ def take(page: Page, folder, name: str) -> None:
         if folder:
             page.emulate_media(color_scheme=scheme)
             page.screenshot(path=folder / f"{name}-{scheme}.png", full_page=True)
+
+
+def test_the_outcome_of_many_keys_is_seen_without_going_past_them(sign_in_page, staff, issue_key, complaints):
+    for number in range(40):
+        issue_key(name=f"Grafana {number}")
+    page = sign_in_page(staff, "/admin/apikeys/activekey/")
+    page.locator("#action-toggle").check()
+    page.locator("select[name=action]").select_option(label="Revoke")
+    page.get_by_role("button", name="Go").click()
+    page.get_by_label("Reason").select_option(label="Leaked or suspected leak")
+    page.get_by_label("Code").fill(fresh_code(staff))
+    page.get_by_role("button", name="Revoke for good").click()
+    outcome = page.get_by_text("Done: 40.")
+    expect(outcome).to_be_in_viewport()
+    expect(page.get_by_role("link", name="Back to the API keys")).not_to_be_in_viewport()

@@ -83,6 +83,19 @@ def test_a_dry_run_holds_nothing_from_one_batch_to_the_next(dry, account, monkey
     assert not AuditEvent.objects.filter(action="pool_data.imported").exists()
 
 
+@pytest.mark.parametrize(
+    ("row", "words"), [("nobody,shaft-1", "mend the file"), ("northfold,shaft-2", "all that it says is known")]
+)
+def test_no_code_is_asked_for_an_import_of_nothing(dry, account, row, words):
+    MinerFactory(account=account, name="shaft-2")
+    answer = dry(f"account,name\n{row}\n", "export.csv", kind="miners", environment="production")
+    form, page = answer.context["form"], answer.content.decode()
+    assert words in page
+    assert "nothing was changed" in page
+    assert "code" not in form.fields
+    assert (form["kind"].value(), form["environment"].value()) == ("miners", "production")
+
+
 def test_the_import_does_what_the_dry_run_said_and_leaves_one_event(dry, confirm, staff):
     answer = confirm(dry())
     assert counts(answer) == {"received": 3, "created": 2, "refused": 1}
