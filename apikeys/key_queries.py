@@ -79,6 +79,22 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         }
         return self.order_by().aggregate(**{name: Count("pk", filter=each) for name, each in conditions.items()})
 
+    def count_to_watch(self, **more: models.Aggregate) -> dict[str, int]:
+        """How many keys are ``active``, how many of those were ``never_used``, and how many ``creators_left`` behind.
+
+        With one query, which can tell ``more`` beside them.
+        """
+        now = timezone.now()
+        kept = Q(revoked_at=None)
+        active = kept & Q(disabled_at=None) & (Q(expires_at=None) | Q(expires_at__gt=now)) & Q(_has_live_secret(now))
+        conditions = {
+            "active": active,
+            "never_used": active & Q(last_used_at=None),
+            "creators_left": kept & _creator_left(),
+        }
+        counts = {name: Count("pk", filter=each) for name, each in conditions.items()}
+        return self.order_by().aggregate(**counts, **more)
+
     def with_creator_left(self) -> ApiKeyQuerySet:
         """With ``creator_left``: whether somebody made the key who is no longer a member of its account.
 

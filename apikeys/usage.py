@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
-from django.db.models import Count, Max, Q, QuerySet, Sum
+from django.db.models import Aggregate, Count, Max, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import TruncDay
 from django.utils import timezone
 
+from accounts.models import Account
 from apikeys.models import ApiKey, RequestLog, UsageHour
 
 DAYS_SHOWN = 30
@@ -53,6 +54,20 @@ def daily(keys: Iterable[ApiKey], days: int = DAYS_SHOWN) -> dict[UUID, list[Day
         counted[key_pk][on.date()] = (total, bad)
     span = [first + timedelta(days=number) for number in range(days)]
     return {pk: [Day(day, *counted[pk].get(day, (0, 0))) for day in span] for pk in wanted}
+
+
+def of_account(account: Account, hours: int = 24) -> dict[str, Aggregate]:
+    """How many ``requests`` the account's keys made in the last ``hours``, and how many were ``refused``.
+
+    To be asked for beside other figures of keys, in the one query that counts those. Counted by the hour: the hour
+    that is not over yet is the last of them. Keys that support handed out are left out, as owners do not see them.
+    """
+    first = timezone.now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=hours - 1)
+    found = UsageHour.objects.filter(key__account=account, key__support=False, hour__gte=first)
+    sums = {
+        name: found.values("key__account").annotate(sum=Sum(name)).values("sum") for name in ("requests", "refused")
+    }
+    return {name: Max(Subquery(each), default=0) for name, each in sums.items()}
 
 
 def recent(key: ApiKey) -> QuerySet[RequestLog]:

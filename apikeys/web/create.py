@@ -39,7 +39,7 @@ def create(request: HttpRequest, slug: str) -> HttpResponse:
     if request.method == "POST" and not form.preview and form.is_valid():
         idempotency_key = f"form:{form.cleaned_data['nonce']}"
         if form.already_confirmed:
-            return _already_created(request, account, idempotency_key)
+            return _already_created(request, membership, idempotency_key)
         try:
             key, secret = lifecycle.issue(
                 account,
@@ -48,7 +48,7 @@ def create(request: HttpRequest, slug: str) -> HttpResponse:
                 **form.new_key(form.cleaned_data),
             )
         except lifecycle.AlreadyIssued:
-            return _already_created(request, account, idempotency_key)
+            return _already_created(request, membership, idempotency_key)
         except (Refused, scopes.InvalidScope) as refused:
             # Something changed between the form's check and the writing, such as the last free key.
             form.refuse(refused)
@@ -82,7 +82,9 @@ def form_context(request: HttpRequest, membership: Membership, form: KeyForm) ->
     }
 
 
-def _already_created(request: HttpRequest, account: Account, idempotency_key: str) -> HttpResponse:
+def _already_created(request: HttpRequest, membership: Membership, idempotency_key: str) -> HttpResponse:
+    account = membership.account
     key = ApiKey.objects.for_display().filter(account=account, idempotency_key=idempotency_key).first()
-    context = {"nav": "api_keys", "account": account, "key": key}
+    may_replace = key is not None and KeyPermission.UPDATE in membership.key_permissions
+    context = {"nav": "api_keys", "account": account, "key": key, "may_replace": may_replace}
     return render(request, "apikeys/key_already_created.html", context, status=409)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
@@ -31,6 +32,7 @@ def detail(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
         "chart": BarChart(context["row"].days),
         "permissions": [row for row in PERMISSIONS.values() if row.name in held],
         "requests": list(usage.recent(key)[:REQUESTS_SHOWN]),
+        "log_days": settings.PITHEAD_REQUEST_LOG_DAYS,
         "explained_codes": explain.CODES,
         "history": history(key),
         "why_not_delete": _why_not_delete(membership, key),

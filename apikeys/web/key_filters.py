@@ -10,6 +10,7 @@ from django.db.models.expressions import OrderBy
 from django.utils.functional import Promise
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from accounts.access_levels import AccessLevel
 from accounts.environments import Environment
@@ -17,12 +18,13 @@ from apikeys import roles
 from apikeys.key_queries import ApiKeyQuerySet
 from apikeys.models import Role
 
+#: Of many keys, which other languages than English say in other words than of one.
 STATUSES: dict[str, str | Promise] = {
-    "active": _("Active"),
-    "disabled": _("Disabled"),
-    "expired": _("Expired"),
-    "without_secret": _("No secret"),
-    "all": _("All"),
+    "active": pgettext_lazy("keys", "Active"),
+    "disabled": pgettext_lazy("keys", "Disabled"),
+    "expired": pgettext_lazy("keys", "Expired"),
+    "without_secret": pgettext_lazy("keys", "No secret"),
+    "all": pgettext_lazy("keys", "All"),
 }
 DEFAULT_STATUS, DEFAULT_SORT = "active", "-created"
 #: name in the address -> the column, and whether rows without a value are the least; None: all have one

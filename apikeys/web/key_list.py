@@ -14,8 +14,8 @@ from django.views.decorators.http import require_safe
 from accounts.access import membership_for
 from accounts.access_levels import AccessLevel
 from accounts.environments import Environment
-from accounts.models import KeyPermission, User
-from apikeys import roles, signing
+from accounts.models import Account, KeyPermission, User
+from apikeys import roles, signing, usage
 from apikeys.key_queries import ApiKeyQuerySet
 from apikeys.models import ApiKey, Role
 from apikeys.web.bootstrap import render_set_up
@@ -52,6 +52,7 @@ def key_list(request: HttpRequest, slug: str) -> HttpResponse:
         found.revoked().order_by("-revoked_at"), counts["revoked"], REVOKED_PAGE_SIZE, request.GET.get("revoked")
     )
     allowed = Allowed.to(membership)
+    figures = _figures(account, keys) if any_keys else {}
     rows = make_rows([*page.object_list, *revoked.object_list], allowed)
     context = {
         "nav": "api_keys",
@@ -59,8 +60,9 @@ def key_list(request: HttpRequest, slug: str) -> HttpResponse:
         "allowed": allowed,
         "any_keys": any_keys,
         "filters": filters,
-        "creators_left": keys.not_revoked().creator_left().count(),
+        "creators_left": figures.get("creators_left", 0),
         "status_label": STATUSES[filters.status],
+        "figures": figures,
         "segments": _segments(filters, counts),
         "columns": {name: _column(filters, name) for name in SORTED_BY},
         "sorts": SORT_CHOICES if filters.sort in SORT_CHOICES else {filters.sort: "–", **SORT_CHOICES},
@@ -79,6 +81,17 @@ def key_list(request: HttpRequest, slug: str) -> HttpResponse:
         "revoked_next_query": filters.query(revoked=revoked.number + 1),
     }
     return render(request, "apikeys/key_list.html", context)
+
+
+def _figures(account: Account, keys: ApiKeyQuerySet) -> dict[str, Any]:
+    """What stands above the list: the last day and the keys of the whole account, whatever is filtered."""
+    counts = keys.count_to_watch(**usage.of_account(account))
+    share = 100 * counts["refused"] / max(counts["requests"], 1)
+    return {
+        **counts,
+        "allowed": account.max_active_keys,
+        "share": round(share, 1) if share < 10 else round(share),
+    }
 
 
 def _segments(filters: KeyFilters, counts: dict[str, int]) -> list[dict[str, Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from django import forms
@@ -35,7 +37,9 @@ class PoliciesForm(StepUpForm):
         super().__init__(*args, **kwargs)
         self.account = account
         for policy in POLICIES.values():
-            field = _form_field(policy)
+            field = _form_field(_within_plan(policy, account))
+            if policy.field == "default_rate_limit" and account.max_rate_limit is not None:
+                field.widget.attrs["placeholder"] = f"{account.max_rate_limit:,}"
             field.disabled = not is_owner or policies.is_staffs(account, policy.field)
             # What the page showed travels along: saving one policy must not undo another that changed meanwhile.
             field.show_hidden_initial = not field.disabled
@@ -58,6 +62,14 @@ class PoliciesForm(StepUpForm):
         """The arguments of policies.set_policies() that this form decides: what was changed on the page."""
         changed = POLICIES.keys() & self.changed_data & self.cleaned_data.keys()
         return {field: self.cleaned_data[field] for field in POLICIES if field in changed}
+
+
+def _within_plan(policy: Policy, account: Account) -> Policy:
+    """The policy as it is under the account's plan: where that has a maximum, an empty rate limit is the maximum."""
+    most = account.max_rate_limit
+    if policy.field != "default_rate_limit" or most is None:
+        return policy
+    return replace(policy, most=most, empty=_("%(most)s, as the plan allows") % {"most": f"{most:,}"})
 
 
 def _form_field(policy: Policy) -> forms.Field:
@@ -118,7 +130,7 @@ def _row(account: Account, form: PoliciesForm, policy: Policy) -> dict[str, Any]
         "field": field,
         "shown": field.as_hidden(only_initial=True) if field.field.show_hidden_initial else "",
         "pinned": policy.field in account.pinned_policies,
-        "use": _use(account) if policy.field == "max_active_keys" else "",
+        "use": _USES[policy.field](account) if policy.field in _USES else "",
     }
 
 
@@ -129,6 +141,18 @@ def _use(account: Account) -> str:
     return ngettext(
         "%(active)s of %(limit)s key is active now.", "%(active)s of %(limit)s keys are active now.", limit
     ) % {"active": active, "limit": f"{limit:,}"}
+
+
+def _rate_in_force(account: Account) -> str:
+    """What a key without a limit of its own may do where the plan, not the policy, decides; else ""."""
+    most = account.max_rate_limit
+    if most is None or account.rate_limit_of(None) == account.default_rate_limit:
+        return ""
+    return _("%(most)s a minute holds now, the most in the account’s plan.") % {"most": f"{most:,}"}
+
+
+#: What a policy comes to now, said beside what it means.
+_USES: dict[str, Callable[[Account], str]] = {"max_active_keys": _use, "default_rate_limit": _rate_in_force}
 
 
 def _say(request: HttpRequest, account: Account, changed: policies.Changes) -> None:

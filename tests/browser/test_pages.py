@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from apikeys import lifecycle, roles
+from tests.browser.looks import SIDEWAYS
+from tests.conftest import COMMAND
 from tests.factories import PASSWORD, MembershipFactory, MinerFactory, UserFactory
 
 KEYS = "/a/northfold/access/api-keys/"
@@ -64,6 +68,28 @@ def test_the_summary_follows_what_is_typed(sign_in_page, owner, account):
     expect(page.locator("#miners li")).to_have_count(1)
     page.locator("label", has_text="Staging").click()
     expect(page.locator("#miners")).to_contain_text("only-in-staging")
+
+
+@pytest.mark.parametrize("width", [1360, 390])
+def test_the_longest_names_widen_no_page(sign_in_page, owner, account, issue_key, width):
+    role = roles.create(account, actor=COMMAND, name="y" * 60, permissions=["stats:read"])
+    wide = {"name": "W" * 80, "description": "D" * 200, "role": role}
+    key, _ = issue_key("custom", **wide)
+    gone, _ = issue_key("custom", **wide)
+    lifecycle.revoke(gone, actor=COMMAND, reason="other", note="N" * 200)
+    page = sign_in_page(owner)
+    page.set_viewport_size({"width": width, "height": 900})
+    one = f"{KEYS}{key.key_id}/"
+    paths = ["", "create/", f"{gone.key_id}/", *(f"{key.key_id}/{end}" for end in ("", "edit/", "rotate/", "revoke/"))]
+    for path in [*(KEYS + each for each in paths), f"{one}explain/", "/a/northfold/access/roles/"]:
+        page.goto(page.url.split("/a/")[0] + path)
+        assert page.evaluate(SIDEWAYS) <= 0, path
+    page.goto(page.url.split("/a/")[0] + KEYS)
+    for area in page.locator(".ph-scroll").all():
+        assert area.evaluate("area => area.scrollWidth <= area.clientWidth"), "a table scrolls"
+    filters = page.locator(".ph-filters select:visible").all()
+    if width > 1000:
+        assert len({round(each.bounding_box()["y"]) for each in filters}) == 1, "the filters stand in two lines"
 
 
 def code_from(seed: str) -> str:

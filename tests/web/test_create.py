@@ -46,6 +46,20 @@ def test_the_same_form_sent_again_says_already_created_and_shows_no_secret(sign_
     assert ApiKey.objects.count() == 1
 
 
+def test_whoever_missed_the_secret_is_led_to_another_one(sign_in_as, owner, member, filled):
+    client = sign_in_as(owner)
+    data = filled(owner)
+    client.post(CREATE, data)
+    again = client.post(CREATE, data).content.decode()
+    assert f"{ApiKey.objects.get().key_id}/regenerate/" in again
+    Membership.objects.filter(user=member).update(can_create_keys=True)
+    client, data = sign_in_as(member), filled(member, access_level="viewer", name="mine")
+    client.post(CREATE, data)
+    again = client.post(CREATE, data).content.decode()
+    assert "regenerate/" not in again
+    assert "Revoke this key and create another one." in again
+
+
 def test_everything_typed_survives_an_error_but_the_code(sign_in_as, owner, filled, miner):
     response = sign_in_as(owner).post(
         CREATE,

@@ -250,6 +250,33 @@ def test_a_revoked_key_stands_below_with_name_scope_level_reason_and_who(sign_in
     assert (answer.status_code, answer.json()["code"]) == (401, "key_revoked")
 
 
+def figures(page) -> str:
+    body = page.content.decode().split('<dl class="ph-stats">')[1].split("</dl>")[0]
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
+
+
+def test_the_figures_above_the_list_are_the_accounts_whatever_is_filtered(
+    sign_in_as, owner, account, other_account, issue_key
+):
+    now = timezone.now()
+    busy, _ = issue_key(name="busy")
+    used(busy, now)
+    issue_key(name="idle")
+    off, _ = issue_key(name="off")
+    lifecycle.disable(off, actor=COMMAND)
+    signing.bootstrap(other_account, actor=COMMAND)
+    foreign, _ = issue_key(name="foreign", account=other_account)
+    for key, hours, requests, refused in [(busy, 1, 1204, 30), (off, 20, 100, 0), (busy, 25, 7, 7), (foreign, 1, 9, 9)]:
+        UsageHour.objects.create(key=key, hour=now - timedelta(hours=hours), requests=requests, refused=refused)
+    account.max_active_keys = 50
+    account.save()
+    client = sign_in_as(owner)
+    said = "Requests, last 24 h 1,304 Refused 30 2.3 % Active keys 2 of 50 allowed Never used 1 Review"
+    assert figures(client.get(KEYS)) == said
+    assert figures(client.get(f"{KEYS}?q=nothing-like-it")) == said
+    assert names(client.get(f"{KEYS}?sort=used")) == ["idle", "busy"]
+
+
 def test_a_page_of_fifty_keys_costs_a_constant_number_of_queries(
     sign_in_as, owner, issue_key, django_assert_max_num_queries
 ):

@@ -111,10 +111,21 @@ def test_usage_is_drawn_and_told_in_a_table(sign_in_as, owner, issue_key):
     assert "style=" not in usage
 
 
+def test_a_key_whose_requests_the_log_has_let_go_is_not_said_to_wait_for_its_first(
+    sign_in_as, owner, issue_key, settings
+):
+    settings.PITHEAD_REQUEST_LOG_DAYS = 10
+    key, _ = issue_key()
+    key.secrets.update(last_used_at=timezone.now() - timedelta(days=40))
+    requests = words(section(open_page(sign_in_as(owner), key), "requests-h"))
+    assert "No recent requests The log holds no request of this key. It keeps each for 10 days." in requests
+
+
 def test_recent_requests_are_told_and_nothing_is_made_up_where_there_are_none(sign_in_as, owner, issue_key, called):
     key, _ = issue_key()
     client = sign_in_as(owner)
     assert "No recent requests" in section(open_page(client, key), "requests-h")
+    assert "appear here some seconds after" in section(open_page(client, key), "requests-h")
     called(key, "/api/v1/pools", at=timezone.now() - timedelta(days=2))
     called(key, "/api/v1/miners/{miner_id}", status=403, code="permission_denied", address="203.0.113.7")
     called(key, "/api/v1/hubs", times=23, at=timezone.now() - timedelta(hours=1))

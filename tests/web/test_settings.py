@@ -149,6 +149,18 @@ def test_what_the_plan_allows_is_shown_and_not_for_owners_to_change(client, fill
     assert saved()["default_rate_limit"] is None
 
 
+def test_a_rate_limit_left_empty_is_the_plans_and_the_page_says_which(client, filled, account):
+    assert "No limit" in field(client.get(PATH).content.decode(), "default_rate_limit")
+    Account.objects.filter(pk=account.pk).update(max_rate_limit=6000)
+    page = client.get(PATH).content.decode()
+    assert 'placeholder="6,000"' in field(page, "default_rate_limit")
+    assert "6,000 a minute holds now, the most in the account’s plan." in page
+    refused = client.post(PATH, filled(default_rate_limit="none")).content.decode()
+    assert "A whole number from 1 to 6,000. Leave it empty for: 6,000, as the plan allows." in refused
+    Account.objects.filter(pk=account.pk).update(default_rate_limit=60)
+    assert "holds now" not in client.get(PATH).content.decode()
+
+
 def test_a_policy_that_staff_pin_while_the_page_is_open_is_refused_in_words(client, filled, owner, monkeypatch):
     """Between the form's check and the writing: the rule that counts is the one inside the transaction."""
     original = policies.set_policies
