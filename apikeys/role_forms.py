@@ -113,10 +113,6 @@ class RoleForm(StepUpForm):
             self.refuse(refused)
         return data
 
-    def refuse(self, refused: Refused) -> None:
-        """Show what the rules say beside the field that can mend it."""
-        self.add_error(refused.field if refused.field in self.fields else None, str(refused))
-
     def fields_of_role(self, data: dict[str, Any]) -> dict[str, Any]:
         """The arguments of roles.create() and edit() that this form decides."""
         return {field: data[field] for field in ("name", "description", "permissions")}
