@@ -95,7 +95,7 @@ class RoleForm(StepUpForm):
         self.giver = giver
         self.role = role
         self.step_up_action = roles.EDIT if role else roles.CREATE
-        self.fixed = roles.why_fixed(account, role.keys.filter(revoked_at=None).count()) if role else ""
+        self.fixed = roles.why_fixed(account, roles.keys_in_use(role)) if role else ""
         if role is not None:
             kwargs["initial"] = {field: getattr(role, field) for field in ("name", "description", "permissions")}
         elif source is not None:
