@@ -18,20 +18,11 @@ from django.utils.translation import gettext_lazy
 from accounts import access, audit
 from accounts.access_levels import AccessLevel
 from accounts.changes import Refused, lock_account
-from accounts.models import Account, Invitation, KeyPermission, Membership, User
+from accounts.models import KEY_COLUMNS, Account, Invitation, KeyPermission, Membership, User
 from accounts.notices import notify_members
 from accounts.notifications import notify
 
 ADD, CHANGE, REMOVE = "member.add", "member.change", "member.remove"
-
-#: Key permission -> the column that holds it, in memberships and invitations.
-COLUMNS = {
-    KeyPermission.VIEW: "can_view_keys",
-    KeyPermission.CREATE: "can_create_keys",
-    KeyPermission.UPDATE: "can_update_keys",
-    KeyPermission.DELETE: "can_delete_keys",
-}
-
 
 #: What happens to a member -> the kind of the owners' notice, and its sentence. That somebody becomes an owner reaches
 #: every owner: nobody does so behind the others' backs.
@@ -58,7 +49,7 @@ class Place:
 
     @property
     def columns(self) -> dict[str, Any]:
-        held = {column: permission in self.key_permissions for permission, column in COLUMNS.items()}
+        held = {column: permission in self.key_permissions for permission, column in KEY_COLUMNS.items()}
         return {"access_level": self.access_level, "is_owner": self.is_owner, **held}
 
     @property
