@@ -11,8 +11,9 @@ from django.utils.translation import gettext_lazy as _
 from accounts import invitations, members
 from accounts.access_levels import LEVEL_DESCRIPTIONS, AccessLevel
 from accounts.forms import NameField, NewPasswordFields, StepUpForm
-from accounts.members import Place, Refused
+from accounts.members import Refused
 from accounts.models import ACCESS_LEVEL_CHOICES, Account, Invitation, KeyPermission, Membership, User
+from accounts.places import Place
 
 #: What each right over keys lets somebody do, in plain words.
 RIGHTS = {
