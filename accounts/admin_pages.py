@@ -18,7 +18,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from accounts.audit import Actor
-from accounts.changes import NOTE_LENGTH, Refused
+from accounts.changes import NOTE_LENGTH
 from accounts.forms import StepUpForm
 from accounts.models import User
 
@@ -41,10 +41,6 @@ class AdminStepUpForm(StepUpForm):
         code = self.fields["code"]
         code.widget = CodeInput({**code.widget.attrs, "class": "ph-code"})
         code.help_text = CODE_HINT
-
-    def refuse(self, refused: Refused) -> None:
-        """Show why the confirmed action was refused, where it can be mended."""
-        self.add_error(refused.field if refused.field in self.fields else None, str(refused))
 
 
 class NoteField(forms.CharField):

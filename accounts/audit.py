@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _dated: ContextVar[datetime | None] = ContextVar("audit_dated", default=None)
 
-
 #: What staff look for first after an incident: actions that open a door, weaken a lock, or say that one was tried.
 SECURITY_ACTIONS = frozenset(
     {
@@ -87,7 +86,7 @@ class Actor:
         user = request.user
         if not isinstance(user, User):
             raise TypeError("Only signed-in people change things.")
-        return cls(name=user.name or user.email, via=via, user=user, address=client_ip(request), proof=proof)
+        return cls(name=str(user), via=via, user=user, address=client_ip(request), proof=proof)
 
     @classmethod
     def for_key(cls, key_id: str, name: str, address: str | None) -> Actor:

@@ -12,8 +12,8 @@ from cryptography.fernet import InvalidToken
 from django.db.models import Exists, OuterRef
 
 from accounts.audit_chain import KEY_NAME, NOTHING, POOL, chain_of, digest_of
-from accounts.models import Account, AuditChain, AuditEvent, WrappedKey
-from accounts.wrapped_keys import unwrap
+from accounts.models import Account, AuditChain, AuditEvent
+from accounts.wrapped_keys import find_key_named
 
 BATCH_EVENTS = 1000
 
@@ -58,18 +58,18 @@ class Verdict:
 
 def key() -> bytes:
     """The key of the chains. Raises NoKey; never makes one, as recording does."""
-    row = WrappedKey.objects.filter(name=KEY_NAME).first()
-    if row is None:
-        raise NoKey(
-            "The key of the audit trail is gone from the database: nothing that was written under it can be told."
-        )
     try:
-        return unwrap(bytes(row.wrapped))
+        found = find_key_named(KEY_NAME)
     except InvalidToken:
         raise NoKey(
             "The key of the audit trail does not open: PITHEAD_MASTER_KEYS lacks the master key that it was wrapped "
             "under, or its row was altered."
         ) from None
+    if found is None:
+        raise NoKey(
+            "The key of the audit trail is gone from the database: nothing that was written under it can be told."
+        )
+    return found
 
 
 def chains() -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The three environments, their key prefixes and their words."""
+"""The three environments, and their words."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _

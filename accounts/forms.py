@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts import second_factor, step_up
+from accounts.changes import Refused
 from accounts.models import User
 from accounts.passkeys import CREDENTIAL_LENGTH, NAME_LENGTH, passkeys_of
 
@@ -37,17 +38,40 @@ class CodeField(forms.CharField):
         super().__init__(**kwargs)
 
 
-class SignInForm(forms.Form):
+class PasswordField(forms.CharField):
+    """A password, as it is typed: a space at its ends is part of it."""
+
+    def __init__(self, *, autocomplete: str, **kwargs: Any) -> None:
+        widget = forms.PasswordInput(attrs={"autocomplete": autocomplete})
+        super().__init__(strip=False, max_length=1000, widget=widget, **kwargs)
+
+
+class NameField(forms.CharField):
+    """A name on one line; what does not print is refused."""
+
+    default_error_messages = {"unprintable": gettext_lazy("Use printable characters only.")}
+
+    def clean(self, value: Any) -> str:
+        name = " ".join(super().clean(value).split())
+        if not name.isprintable():
+            raise forms.ValidationError(self.error_messages["unprintable"], code="unprintable")
+        return name
+
+
+class EmailForm(forms.Form):
+    """Somebody who is not signed in says who they are."""
+
     email = forms.EmailField(
         label=gettext_lazy("Email"),
         widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True}),
         error_messages={"required": gettext_lazy("Type your e-mail address.")},
     )
-    password = forms.CharField(
+
+
+class SignInForm(EmailForm):
+    password = PasswordField(
         label=gettext_lazy("Password"),
-        strip=False,
-        max_length=1000,
-        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+        autocomplete="current-password",
         error_messages={"required": gettext_lazy("Type your password.")},
     )
 
@@ -153,6 +177,10 @@ class StepUpForm(ProvesSecondFactor):
         except second_factor.CodeRefused as refused:
             self.add_error("code", str(refused))
 
+    def refuse(self, refused: Refused) -> None:
+        """Show what the rules say beside the field that can mend it."""
+        self.add_error(refused.field if refused.field in self.fields else None, str(refused))
+
     def renew(self) -> None:
         """After a confirmed action was refused by the rules: the next try is a new one, with a new code."""
         self.show_again(nonce=step_up.new_nonce(), code="")
@@ -196,19 +224,15 @@ class NewPasswordFields(forms.Form):
 
     user: User
 
-    new_password = forms.CharField(
+    new_password = PasswordField(
         label=gettext_lazy("New password"),
-        strip=False,
-        max_length=1000,
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        autocomplete="new-password",
         help_text=gettext_lazy("At least twelve characters. A few words in a row are easy to remember."),
         error_messages={"required": gettext_lazy("Type a new password.")},
     )
-    new_password_again = forms.CharField(
+    new_password_again = PasswordField(
         label=gettext_lazy("New password, again"),
-        strip=False,
-        max_length=1000,
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        autocomplete="new-password",
         error_messages={"required": gettext_lazy("Type the new password again.")},
     )
 
@@ -227,11 +251,9 @@ class NewPasswordFields(forms.Form):
 class ChangePasswordForm(NewPasswordFields, StepUpForm):
     step_up_action = "password.change"
 
-    current_password = forms.CharField(
+    current_password = PasswordField(
         label=gettext_lazy("Current password"),
-        strip=False,
-        max_length=1000,
-        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+        autocomplete="current-password",
         error_messages={"required": gettext_lazy("Type your current password.")},
     )
     field_order = ["current_password", "new_password", "new_password_again", "nonce", "code"]
@@ -253,12 +275,8 @@ class ChangePasswordForm(NewPasswordFields, StepUpForm):
         return data
 
 
-class ForgottenPasswordForm(forms.Form):
-    email = forms.EmailField(
-        label=gettext_lazy("Email"),
-        widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True}),
-        error_messages={"required": gettext_lazy("Type your e-mail address.")},
-    )
+class ForgottenPasswordForm(EmailForm):
+    """The first step of a reset."""
 
 
 class NewPasswordForm(NewPasswordFields):
@@ -274,19 +292,13 @@ class EnrolForm(forms.Form):
 
 
 class PasskeyNameForm(forms.Form):
-    name = forms.CharField(
+    name = NameField(
         label=gettext_lazy("Name"),
         max_length=NAME_LENGTH,
         help_text=gettext_lazy("So that you know it again: “MacBook”, “Phone”, “Key at the office”."),
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
         error_messages={"required": gettext_lazy("Give the passkey a name.")},
     )
-
-    def clean_name(self) -> str:
-        name = " ".join(self.cleaned_data["name"].split())
-        if not name.isprintable():
-            raise forms.ValidationError(_("Use printable characters only."))
-        return name
 
 
 class PasskeyCreateForm(PasskeyNameForm):

@@ -22,12 +22,12 @@ from django.utils.text import format_lazy
 from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 
-from accounts import access, audit, members
+from accounts import access, audit
 from accounts.changes import Refused, lock_account
 from accounts.locale import language_of
-from accounts.members import Place
 from accounts.models import Account, Invitation, Membership, User
 from accounts.notifications import mail_address
+from accounts.places import Place, check_place, tell_owners
 
 INVITE = "member.invite"
 LIFETIME = timedelta(days=7)
@@ -74,7 +74,7 @@ def check(account: Account, email: str, place: Place) -> str:
         validate_email(email)
     except ValidationError:
         raise Refused(_("Type an e-mail address such as name@example.com."), "email") from None
-    members.check_place(place)
+    check_place(place)
     if Membership.objects.filter(account=account, user__email=email).exists():
         raise Refused(_("%(email)s is a member of this account already.") % {"email": email}, "email")
     pending = _pending(account)
@@ -126,6 +126,15 @@ def cancel(invitation: Invitation, *, actor: audit.Actor) -> None:
     with transaction.atomic():
         access.require_owner(actor, lock_account(invitation.account_id))
         _cancel(_reread(invitation), actor)
+
+
+def cancel_sent_by(membership: Membership, *, actor: audit.Actor) -> None:
+    """Cancel what a member has sent who is no owner any more: an invitation stands for the owner who sent it.
+
+    Runs inside the change that took the place from them, which has asked whether it may.
+    """
+    for invitation in _pending(membership.account).select_related("account").filter(invited_by=membership.user_id):
+        _cancel(invitation, actor)
 
 
 def accept(invitation: Invitation, *, actor: audit.Actor) -> Membership:
@@ -232,7 +241,7 @@ def _take(invitation: Invitation, user: User, actor: audit.Actor) -> Membership:
         invited_by=invitation.invited_by_name,
         **place.for_audit,
     )
-    members.tell_owners(membership, "now_owner" if place.is_owner else "joined", actor)
+    tell_owners(membership, "now_owner" if place.is_owner else "joined", actor)
     return membership
 
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from accounts import invitations, members
 from accounts.access_levels import LEVEL_DESCRIPTIONS, AccessLevel
-from accounts.forms import NewPasswordFields, StepUpForm
-from accounts.members import Place, Refused
+from accounts.forms import NameField, NewPasswordFields, StepUpForm
+from accounts.members import Refused
 from accounts.models import ACCESS_LEVEL_CHOICES, Account, Invitation, KeyPermission, Membership, User
+from accounts.places import Place
 
 #: What each right over keys lets somebody do, in plain words.
 RIGHTS = {
@@ -104,9 +104,6 @@ class PlaceForm(StepUpForm):
         """Ask the rules before a code is spent. Raises Refused."""
         raise NotImplementedError
 
-    def refuse(self, refused: Refused) -> None:
-        self.add_error(refused.field if refused.field in self.fields else None, str(refused))
-
 
 class InviteForm(PlaceForm):
     step_up_action = invitations.INVITE
@@ -157,12 +154,15 @@ class JoinForm(NewPasswordFields):
 
     field_order = ["name", "new_password", "new_password_again"]
 
-    name = forms.CharField(
+    name = NameField(
         label=_("Your name"),
         max_length=150,
         widget=forms.TextInput(attrs={"autocomplete": "name"}),
         help_text=_("Shown to the other members, and beside what you do."),
-        error_messages={"required": _("Type your name.")},
+        error_messages={
+            "required": _("Type your name."),
+            "unprintable": _("A name has printable characters only."),
+        },
     )
 
     def __init__(self, *args: Any, invitation: Invitation, **kwargs: Any) -> None:
@@ -170,8 +170,6 @@ class JoinForm(NewPasswordFields):
         self.user = User(email=invitation.email)
 
     def clean_name(self) -> str:
-        name = " ".join(self.cleaned_data["name"].split())
-        if not name.isprintable():
-            raise ValidationError(_("A name has printable characters only."))
-        self.user.name = name
+        name: str = self.cleaned_data["name"]
+        self.user.name = name  # a password that is like it is refused
         return name

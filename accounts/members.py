@@ -6,81 +6,18 @@ asks for the step-up proof of exactly its own action.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 from django.db import transaction
-from django.utils import timezone
 from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts import access, audit
-from accounts.access_levels import AccessLevel
+from accounts import access, audit, invitations
 from accounts.changes import Refused, lock_account
-from accounts.models import Account, Invitation, KeyPermission, Membership, User
-from accounts.notices import notify_members
+from accounts.models import Account, Membership, User
 from accounts.notifications import notify
+from accounts.places import Place, check_place, tell_owners
 
 ADD, CHANGE, REMOVE = "member.add", "member.change", "member.remove"
-
-#: Key permission -> the column that holds it, in memberships and invitations.
-COLUMNS = {
-    KeyPermission.VIEW: "can_view_keys",
-    KeyPermission.CREATE: "can_create_keys",
-    KeyPermission.UPDATE: "can_update_keys",
-    KeyPermission.DELETE: "can_delete_keys",
-}
-
-
-#: What happens to a member -> the kind of the owners' notice, and its sentence. That somebody becomes an owner reaches
-#: every owner: nobody does so behind the others' backs.
-TOLD = {
-    "joined": ("members", gettext_lazy("{name} joined {account}")),
-    "changed": ("members", gettext_lazy("What {name} may do in {account} was changed")),
-    "left": ("members", gettext_lazy("{name} left {account}")),
-    "removed": ("members", gettext_lazy("{name} was removed from {account}")),
-    "now_owner": ("owners", gettext_lazy("{name} is now an owner of {account}")),
-}
-
-
-@dataclass(frozen=True)
-class Place:
-    """What somebody is in an account: how far they see, and what they may do with its keys."""
-
-    access_level: str
-    is_owner: bool = False
-    key_permissions: frozenset[KeyPermission] = frozenset()
-
-    @classmethod
-    def of(cls, row: Membership | Invitation) -> Place:
-        return cls(row.access_level, row.is_owner, row.key_permissions)
-
-    @property
-    def columns(self) -> dict[str, Any]:
-        held = {column: permission in self.key_permissions for permission, column in COLUMNS.items()}
-        return {"access_level": self.access_level, "is_owner": self.is_owner, **held}
-
-    @property
-    def for_audit(self) -> dict[str, Any]:
-        return {
-            "access_level": self.access_level,
-            "is_owner": self.is_owner,
-            "key_permissions": [permission.value for permission in KeyPermission if permission in self.key_permissions],
-        }
-
-
-def check_place(place: Place) -> None:
-    """Judge what an owner gives to somebody. An owner has everything, so nothing here can be more than they have.
-
-    Raises Refused.
-    """
-    if place.access_level not in {level.value for level in AccessLevel}:
-        raise Refused(_("Choose an access level."), "access_level")
-    if place.is_owner and place.access_level != AccessLevel.ADMINISTRATOR:
-        raise Refused(_("An owner is always an Administrator."), "access_level")
-    if not place.is_owner and place.key_permissions and KeyPermission.VIEW not in place.key_permissions:
-        raise Refused(_("Whoever works with API keys has to see them: tick “See API keys” as well."), "key_permissions")
 
 
 def check_new(account: Account, user: User, place: Place) -> None:
@@ -141,7 +78,7 @@ def change(membership: Membership, place: Place, *, actor: audit.Actor) -> Membe
         changes = {name: [old, after[name]] for name, old in before.for_audit.items() if old != after[name]}
         audit.record("member.changed", actor=actor, account=account, target=membership, changes=changes)
         if before.is_owner and not place.is_owner:
-            _cancel_invitations_by(membership, actor)
+            invitations.cancel_sent_by(membership, actor=actor)
         tell_owners(membership, "now_owner" if place.is_owner and not before.is_owner else "changed", actor)
     return membership
 
@@ -172,7 +109,7 @@ def remove(membership: Membership, *, actor: audit.Actor) -> None:
             email=membership.user.email,
             **Place.of(membership).for_audit,
         )
-        _cancel_invitations_by(membership, actor)
+        invitations.cancel_sent_by(membership, actor=actor)
         membership.delete()
         tell_owners(membership, "left" if leaves else "removed", actor)
         if not leaves:
@@ -198,27 +135,6 @@ def of_account(account: Account) -> list[Membership]:
     """The account's members with their people, owners first."""
     rows = Membership.objects.filter(account=account).select_related("account", "user")
     return list(rows.order_by("-is_owner", "user__name", "user__email"))
-
-
-def tell_owners(membership: Membership, what: str, actor: audit.Actor) -> None:
-    """Mail the account's owners what happened to a member: a row of TOLD."""
-    kind, sentence = TOLD[what]
-    told = format_lazy(sentence, name=str(membership.user), account=membership.account.name)
-    context = {"person": membership.user, "told": told, "gone": what in ("left", "removed")}
-    notify_members(membership.account, kind, told, "members_changed", actor=actor, **context)
-
-
-def _cancel_invitations_by(membership: Membership, actor: audit.Actor) -> None:
-    """An invitation stands for the owner who sent it: whoever is none any more invites nobody."""
-    sent = Invitation.objects.filter(
-        account=membership.account_id, invited_by=membership.user_id, accepted_at=None, cancelled_at=None
-    )
-    for invitation in sent:
-        invitation.cancelled_at = timezone.now()
-        invitation.save(update_fields=["cancelled_at"])
-        audit.record(
-            "invitation.cancelled", actor=actor, account=membership.account, target=invitation, email=invitation.email
-        )
 
 
 def _reread(membership: Membership) -> Membership:

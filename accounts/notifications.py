@@ -38,10 +38,12 @@ def mail_address(email: str, subject: _StrOrPromise, template: str, *, language:
         title = " ".join(str(subject).split())
         text = render_to_string(f"emails/{template}.txt", {"public_url": settings.PITHEAD_PUBLIC_URL, **context})
 
-    def send() -> None:
-        try:
-            send_mail(title, text, None, [email])
-        except (OSError, SMTPException):
-            logger.exception("The mail “%s” could not be sent.", title)
+    transaction.on_commit(lambda: send(title, text, email))
 
-    transaction.on_commit(send)
+
+def send(title: str, text: str, email: str) -> None:
+    """Send a mail now. A mail server that is gone is logged and raises nothing."""
+    try:
+        send_mail(title, text, None, [email])
+    except (OSError, SMTPException):
+        logger.exception("The mail “%s” could not be sent.", title)

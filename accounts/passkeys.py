@@ -78,9 +78,7 @@ def register(
 
     The caller has made sure that the person has no second factor yet, or has just proved one.
     """
-    expired = state is None or state["user"] != user.pk or time.time() - state["at"] > CHALLENGE_SECONDS
-    if state is None or expired:
-        raise PasskeyRefused(_("That took too long. Try again."))
+    state = _require_fresh(state, user)
     try:
         with transaction.atomic():
             locked = User.objects.select_for_update().get(pk=user.pk)
@@ -108,10 +106,9 @@ def prove(user: User, state: dict[str, Any] | None, credential: str, *, actor: a
 
     Runs in a transaction of its own, so that a failure stays counted. A challenge counts once, across workers.
     """
+    state = _require_fresh(state, user)
     refusal = _("That passkey did not work. Try again, or type a code.")
     passkey: WebAuthnCredential | None = None
-    if state is None or state["user"] != user.pk or time.time() - state["at"] > CHALLENGE_SECONDS:
-        raise PasskeyRefused(_("That took too long. Try again."))
     spent = hashlib.sha256(state["challenge"].encode()).hexdigest()
     with transaction.atomic(durable=True):
         locked = User.objects.select_for_update().get(pk=user.pk)
@@ -145,6 +142,13 @@ def rename(passkey: WebAuthnCredential, name: str, *, actor: audit.Actor) -> Non
         before, passkey.name = passkey.name, name
         passkey.save(update_fields=["name"])
         audit.record("passkey.renamed", actor=actor, target=passkey.user, name=name, before=before)
+
+
+def _require_fresh(state: dict[str, Any] | None, user: User) -> dict[str, Any]:
+    """Return the session's ``state`` of a ceremony that this person began lately. Raises PasskeyRefused."""
+    if state is None or state["user"] != user.pk or time.time() - state["at"] > CHALLENGE_SECONDS:
+        raise PasskeyRefused(_("That took too long. Try again."))
+    return state
 
 
 def _parsed(credential: str) -> dict[str, Any]:

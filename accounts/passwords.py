@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from concurrent.futures import ThreadPoolExecutor
-from smtplib import SMTPException
 
 import axes.utils
 from django.conf import settings
 from django.contrib.auth.tokens import default_token_generator
-from django.core.mail import send_mail
 from django.db import transaction
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -22,9 +19,7 @@ from django.utils.translation import gettext_lazy
 from accounts import audit, sessions
 from accounts.locale import language_of
 from accounts.models import User
-from accounts.notifications import notify
-
-logger = logging.getLogger(__name__)
+from accounts.notifications import notify, send
 
 #: Sends reset mails after the answer: a mail server's slowness would tell which addresses exist.
 outbox = ThreadPoolExecutor(max_workers=1, thread_name_prefix="reset-mail")
@@ -83,11 +78,4 @@ def mail_reset_link(email: str) -> None:
     with translation.override(language_of(whom)):
         subject, text = _("Set a new password"), render_to_string("emails/password_reset.txt", context)
     if known:
-        outbox.submit(_send, subject, text, whom.email)
-
-
-def _send(subject: str, text: str, email: str) -> None:
-    try:
-        send_mail(subject, text, None, [email])
-    except (OSError, SMTPException):
-        logger.exception("The mail “%s” could not be sent.", subject)
+        outbox.submit(send, subject, text, whom.email)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
@@ -84,109 +85,89 @@ def _less_is_stricter(value: int | None, other: int | None) -> bool:
     return value is not None and (other is None or value < other)
 
 
+_switch = partial(Policy, stricter=_off_is_stricter)
+_days = partial(Policy, stricter=_less_is_stricter, least=1, most=3650, unit=gettext_lazy("days"))
+_requests = partial(Policy, stricter=_less_is_stricter, least=1, most=1_000_000, unit=gettext_lazy("requests a minute"))
+
 POLICIES: dict[str, Policy] = {
     row.field: row
     for row in [
-        Policy(
+        _switch(
             "keys_editable",
             gettext_lazy("Access and scope can be changed"),
             gettext_lazy(
                 "A key’s access level and scope, and the permissions of a custom role that keys use, can be changed "
                 "after they were given. Off: they are fixed, and a new key takes an old one’s place."
             ),
-            _off_is_stricter,
         ),
-        Policy(
+        _switch(
             "permanent_delete",
             gettext_lazy("Revoked keys can be deleted"),
             gettext_lazy(
                 "A revoked key and its usage can be removed for good; the audit trail stays. Off: revoked keys are "
                 "kept for the record."
             ),
-            _off_is_stricter,
         ),
-        Policy(
+        _switch(
             "key_automation",
             gettext_lazy("Keys can manage keys"),
             gettext_lazy(
                 "A custom role may hold keys:read and keys:write, so that a program creates, rotates and revokes keys "
                 "without a person. Switching it off takes both from every key at once."
             ),
-            _off_is_stricter,
         ),
-        Policy(
+        _switch(
             "leaks_only_disable",
             gettext_lazy("Leaked keys are only switched off"),
             gettext_lazy(
                 "When somebody hands in a secret that they found, or a scanner does, the key is switched off until an "
                 "owner decides. Off: it is revoked at once."
             ),
-            _off_is_stricter,
         ),
         Policy(
             "max_active_keys",
             gettext_lazy("Active keys at most"),
             gettext_lazy("No key can be created or switched on beyond this number. Keys that are active stay active."),
-            _less_is_stricter,
+            stricter=_less_is_stricter,
             least=1,
             most=100_000,
             unit=gettext_lazy("keys"),
             empty=gettext_lazy("No limit"),
         ),
-        Policy(
+        _days(
             "max_lifetime_days",
             gettext_lazy("Longest life of a key"),
             gettext_lazy(
                 "Every new key expires within this many days of its creation. Keys that exist keep their expiry until "
                 "somebody changes it."
             ),
-            _less_is_stricter,
-            least=1,
-            most=3650,
-            unit=gettext_lazy("days"),
             empty=gettext_lazy("No limit"),
         ),
-        Policy(
+        _requests(
             "default_rate_limit",
             gettext_lazy("Rate limit of keys without their own"),
             gettext_lazy("Requests beyond it are answered 429. It holds at once, for every key that names no limit."),
-            _less_is_stricter,
-            least=1,
-            most=1_000_000,
-            unit=gettext_lazy("requests a minute"),
             empty=gettext_lazy("No limit"),
         ),
-        Policy(
+        _requests(
             "max_rate_limit",
             gettext_lazy("Rate limit of any key at most"),
             gettext_lazy(
                 "What the plan allows. No key may make more requests, whatever limit it names and where it names none."
             ),
-            _less_is_stricter,
-            least=1,
-            most=1_000_000,
-            unit=gettext_lazy("requests a minute"),
             empty=gettext_lazy("No maximum"),
             of_plan=True,
         ),
-        Policy(
+        _days(
             "rotation_days",
             gettext_lazy("Rotate production secrets after"),
             gettext_lazy("A key with an older secret is marked as due for rotation. It goes on working."),
-            _less_is_stricter,
-            least=1,
-            most=3650,
-            unit=gettext_lazy("days"),
             empty=gettext_lazy("Never due"),
         ),
-        Policy(
+        _days(
             "rotation_days_elsewhere",
             gettext_lazy("Rotate other secrets after"),
             gettext_lazy("The same in staging and development."),
-            _less_is_stricter,
-            least=1,
-            most=3650,
-            unit=gettext_lazy("days"),
             empty=gettext_lazy("Never due"),
         ),
     ]

@@ -10,12 +10,13 @@ from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from accounts import time_zones
+from accounts.forms import NameField
 from accounts.locale import is_spoken
 from accounts.models import User
 
 
 class PreferencesForm(forms.Form):
-    name = forms.CharField(
+    name = NameField(
         label=pgettext_lazy("of a person", "Name"),
         max_length=150,
         help_text=_("Colleagues see it beside what you do, in lists and histories."),
@@ -41,9 +42,3 @@ class PreferencesForm(forms.Form):
         if current and not any(current == name for _area, places in zones[1:] for name, _label in places):
             zones.insert(1, (current, current))
         self.fields["time_zone"].choices = zones  # type: ignore[attr-defined]
-
-    def clean_name(self) -> str:
-        name = " ".join(self.cleaned_data["name"].split())
-        if not name.isprintable():
-            raise forms.ValidationError(gettext("Use printable characters only."))
-        return name

@@ -129,7 +129,7 @@ def verify(user: User, code: str, *, action: str, nonce: str = "") -> Device:
             else:
                 remember(locked, nonce, action)
                 if isinstance(device, RecoveryDevice):
-                    actor = audit.Actor(name=locked.name or locked.email, via="web", user=locked)
+                    actor = audit.Actor(name=str(locked), via="web", user=locked)
                     left = device.codes_left()
                     audit.record("recovery_code.used", actor=actor, target=locked, action_name=action, left=left)
                     notify(locked, gettext_lazy("A recovery code was used"), "recovery_code_used", left=left)

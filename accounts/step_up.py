@@ -14,7 +14,6 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django_otp.models import Device
 from django_otp_webauthn.models import WebAuthnCredential
 
 from accounts import second_factor
@@ -68,15 +67,11 @@ def confirm(user: User, code: str, *, action: str, nonce: str) -> StepUp:
 
     Raises second_factor.CodeRefused, or second_factor.AlreadyConfirmed when this form was confirmed before.
     """
-    prove(user, code, action=action, nonce=nonce)
-    return StepUp(user_id=user.pk, action=action, nonce=nonce)
-
-
-def prove(user: User, code: str, *, action: str, nonce: str) -> Device:
-    """Do what confirm() does, and return the device that proved it."""
     if code == PASSKEY:
-        return spend_grant(user, action=action, nonce=nonce)
-    return second_factor.verify(user, code, action=action, nonce=nonce)
+        spend_grant(user, action=action, nonce=nonce)
+    else:
+        second_factor.verify(user, code, action=action, nonce=nonce)
+    return StepUp(user_id=user.pk, action=action, nonce=nonce)
 
 
 def grant(user: User, passkey: WebAuthnCredential, *, action: str, nonce: str) -> None:

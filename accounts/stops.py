@@ -212,10 +212,8 @@ def _confirmed() -> set[str]:
     return {event for data in decisions for event in data.get("undone", [])}
 
 
-# The file: a JSON a line, oldest first, always whole
-
-
 def _path() -> Path:
+    """The file: a JSON a line, oldest first, always whole."""
     return Path(settings.PITHEAD_STOPS_FILE)
 
 

@@ -40,7 +40,10 @@ def key_named(name: str) -> bytes:
 
 
 def find_key_named(name: str) -> bytes | None:
-    """Return the installation's own key of this name if it was made already; reading alone makes none."""
+    """Return the installation's own key of this name if it was made already; reading alone makes none.
+
+    Raises as unwrap() does.
+    """
     row = WrappedKey.objects.filter(name=name).first()
     return unwrap(bytes(row.wrapped)) if row is not None else None
 

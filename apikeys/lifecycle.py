@@ -93,18 +93,7 @@ def issue(
             rate_limit=rate_limit,
             rate_burst=rate_burst,
         )
-        key = write_key(
-            account,
-            new,
-            actor=actor,
-            environment=environment,
-            access_level=access_level,
-            role=role,
-            rate_limit=rate_limit,
-            rate_burst=rate_burst,
-            expires_at=expires_at,
-            idempotency_key=idempotency_key,
-        )
+        key = write_key(account, new, actor=actor, idempotency_key=idempotency_key)
         secret = add_secret(key)
         audit.record(
             "key.issued",
@@ -130,7 +119,13 @@ def write_key(account: Account, new: rules.NewKey, *, actor: audit.Actor, **colu
         account=account,
         name=new.name,
         description=new.description,
+        environment=new.environment,
+        access_level=new.access_level,
+        role=new.role,
+        expires_at=new.expires_at,
         allowed_cidrs=new.allowed_cidrs,
+        rate_limit=new.rate_limit,
+        rate_burst=new.rate_burst,
         created_by=actor.user,
         created_by_name=actor.name,
         **columns,

@@ -95,7 +95,7 @@ class RoleForm(StepUpForm):
         self.giver = giver
         self.role = role
         self.step_up_action = roles.EDIT if role else roles.CREATE
-        self.fixed = roles.why_fixed(account, role.keys.filter(revoked_at=None).count()) if role else ""
+        self.fixed = roles.why_fixed(account, roles.keys_in_use(role)) if role else ""
         if role is not None:
             kwargs["initial"] = {field: getattr(role, field) for field in ("name", "description", "permissions")}
         elif source is not None:
@@ -112,10 +112,6 @@ class RoleForm(StepUpForm):
         except Refused as refused:
             self.refuse(refused)
         return data
-
-    def refuse(self, refused: Refused) -> None:
-        """Show what the rules say beside the field that can mend it."""
-        self.add_error(refused.field if refused.field in self.fields else None, str(refused))
 
     def fields_of_role(self, data: dict[str, Any]) -> dict[str, Any]:
         """The arguments of roles.create() and edit() that this form decides."""

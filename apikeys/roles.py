@@ -19,7 +19,7 @@ from accounts.access_levels import AUTOMATION_PERMISSIONS, CUSTOM, PERMISSIONS, 
 from accounts.changes import Refused, lock_account
 from accounts.models import Account, KeyPermission, Membership
 from apikeys.models import Role
-from apikeys.rules import check_ceiling, check_name
+from apikeys.rules import check_ceiling, check_description, check_name
 
 CREATE, EDIT, DELETE = "role.create", "role.edit", "role.delete"
 NAME_LENGTH, DESCRIPTION_LENGTH = 60, 200
@@ -85,7 +85,7 @@ def edit(role: Role, *, actor: audit.Actor, name: str, permissions: Iterable[str
             role.name, role.description, role.permissions = new.name, new.description, new.permissions
             role.save(update_fields=["name", "description", "permissions"])
             audit.record(
-                "role.changed", actor=actor, account=account, target=role, changes=changes, keys=_keys_in_use(role)
+                "role.changed", actor=actor, account=account, target=role, changes=changes, keys=keys_in_use(role)
             )
     return role
 
@@ -132,9 +132,7 @@ def check(
     if role is not None:
         check_ceiling(frozenset(role.permissions), giver, "permissions", of_role=True)
     name = _check_name(account, name, role)
-    description = " ".join(description.split())
-    if len(description) > DESCRIPTION_LENGTH or not description.isprintable():
-        raise Refused(_("At most %(longest)s printable characters.") % {"longest": DESCRIPTION_LENGTH}, "description")
+    description = check_description(description, DESCRIPTION_LENGTH)
     wanted = frozenset(permissions)
     if unknown := sorted(wanted - PERMISSIONS.keys()):
         raise Refused(_("“%(name)s” is no permission.") % {"name": unknown[0][:60]}, "permissions")
@@ -147,7 +145,7 @@ def check(
                 _("Only where the account allows keys to manage keys. An owner can switch that on in the settings."),
                 "permissions",
             )
-        if role is not None and (reason := why_fixed(account, _keys_in_use(role))):
+        if role is not None and (reason := why_fixed(account, keys_in_use(role))):
             raise Refused(reason, "permissions")
     return CheckedRole(name, description, [known for known in PERMISSIONS if known in wanted])
 
@@ -168,6 +166,11 @@ def why_beyond(permissions: Collection[str], giver: Membership | None) -> str:
     if beyond <= AUTOMATION_PERMISSIONS:
         return _("Only an owner lets keys manage keys.")
     return _("More than your own level, %(level)s.") % {"level": giver.get_access_level_display()}
+
+
+def keys_in_use(role: Role) -> int:
+    """How many keys have ``role`` and are not revoked."""
+    return role.keys.filter(revoked_at=None).count()
 
 
 def why_fixed(account: Account, in_use: int) -> str:
@@ -211,10 +214,6 @@ def _reread(role: Role) -> Role:
     if found is None:
         raise Refused(_("This role was deleted."))
     return found
-
-
-def _keys_in_use(role: Role) -> int:
-    return role.keys.filter(revoked_at=None).count()
 
 
 def _check_name(account: Account, name: str, role: Role | None) -> str:

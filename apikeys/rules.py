@@ -33,14 +33,20 @@ MAX_OVERLAP = timedelta(days=30)
 Giver = Membership | ManagingKey
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NewKey:
-    """What check_new() made of its arguments: tidy texts, canonical networks, scope rows without repetition."""
+    """A key that was judged, as it is to be written: tidy texts, canonical networks, scope rows without repetition."""
 
     name: str
-    description: str
-    allowed_cidrs: list[str]
+    environment: str
+    access_level: str
     scopes: list[Scope]
+    allowed_cidrs: list[str]
+    description: str = ""
+    role: Role | None = None
+    expires_at: datetime | None = None
+    rate_limit: int | None = None
+    rate_burst: int | None = None
 
 
 def check_new(
@@ -74,8 +80,14 @@ def check_new(
     new = NewKey(
         name=name,
         description=check_description(description),
+        environment=environment,
+        access_level=access_level,
         allowed_cidrs=normalize_cidrs(allowed_cidrs),
         scopes=scope_rules.check(account, environment, scopes),
+        role=role,
+        expires_at=expires_at,
+        rate_limit=rate_limit,
+        rate_burst=rate_burst,
     )
     if isinstance(giver, ManagingKey):
         limit = account.rate_limit_of(rate_limit)
@@ -159,11 +171,11 @@ def check_name(name: str, longest: int = 80, missing: str = "") -> str:
     return name
 
 
-def check_description(description: str) -> str:
-    """Return ``description`` in one line. Raises Refused when it is too long or doesn't print."""
+def check_description(description: str, longest: int = DESCRIPTION_LENGTH) -> str:
+    """Return ``description`` in one line. Raises Refused when it is longer or doesn't print."""
     description = " ".join(description.split())
-    if len(description) > DESCRIPTION_LENGTH or not description.isprintable():
-        raise Refused(_("At most %(longest)s printable characters.") % {"longest": DESCRIPTION_LENGTH}, "description")
+    if len(description) > longest or not description.isprintable():
+        raise Refused(_("At most %(longest)s printable characters.") % {"longest": longest}, "description")
     return description
 
 

@@ -143,20 +143,13 @@ def _write(
     rules.check_expiry(expires_at)
     new = rules.NewKey(
         name=rules.check_name(name),
-        description="",
-        allowed_cidrs=rules.normalize_cidrs(allowed_cidrs),
-        scopes=scope_rules.check(account, environment, scopes),
-    )
-    key = lifecycle.write_key(
-        account,
-        new,
-        actor=actor,
-        support=True,
         environment=environment,
         access_level=access_level,
+        allowed_cidrs=rules.normalize_cidrs(allowed_cidrs),
+        scopes=scope_rules.check(account, environment, scopes),
         expires_at=expires_at,
-        idempotency_key=idempotency_key,
     )
+    key = lifecycle.write_key(account, new, actor=actor, support=True, idempotency_key=idempotency_key)
     return key, new.scopes
 
 

@@ -16,7 +16,7 @@ from apikeys.authentication import BearerAuthentication, check_taken, read_attem
 from apikeys.grants import Grant
 from apikeys.problems import Problem
 from apikeys.request_rows import Entry
-from entities.api.base import parse_id
+from entities.api.ids import parse_id
 from entities.models import Entity
 
 

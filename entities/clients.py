@@ -16,6 +16,7 @@ from django.db import models, transaction
 
 from accounts import access, audit, audit_chain
 from accounts.audit import Actor
+from entities.changes import set_values
 from entities.models import Entity, HubClient, HubInvitation, Kind
 
 #: Invitations of one hub that wait for an answer; those of ids that nobody has wait for ever.
@@ -173,9 +174,7 @@ def _remove_by_staff(pk: int, hub: Entity, *, actor: Actor) -> bool:
 def set_minimum_payout(hub: Entity, amount: Decimal | None, *, actor: Actor) -> None:
     """Set below what balance ``hub`` is not paid, in whole coins; None: what the pool sets."""
     locked = _lock(hub)
-    if locked.minimum_payout != amount:
-        changes = {"minimum_payout": {"from": _plain(locked.minimum_payout), "to": _plain(amount)}}
-        locked.minimum_payout = amount
+    if changes := set_values(locked, {"minimum_payout": amount}):
         locked.save(update_fields=["minimum_payout"])
         audit.record("hub.changed", actor=actor, account=locked.account, target=hub, changes=changes)
     hub.minimum_payout = amount
@@ -224,14 +223,9 @@ def _offer(hub: Entity, miner_id: UUID, *, commission: Decimal, comment: str, ac
 
 
 def _change(client: HubClient, terms: dict[str, Any], *, actor: Actor, by: Entity) -> None:
-    changed = {name: value for name, value in terms.items() if getattr(client, name) != value}
-    if not changed:
-        return
-    changes = {name: {"from": _plain(getattr(client, name)), "to": _plain(value)} for name, value in changed.items()}
-    for name, value in changed.items():
-        setattr(client, name, value)
-    client.save(update_fields=list(changed))
-    _record("hub_client.changed", client, client.hub, client.miner, actor=actor, by=by, changes=changes)
+    if changes := set_values(client, terms):
+        client.save(update_fields=list(changes))
+        _record("hub_client.changed", client, client.hub, client.miner, actor=actor, by=by, changes=changes)
 
 
 def _end(client: HubClient, action: str, *, actor: Actor, by: Entity) -> None:
@@ -287,7 +281,3 @@ def _record_offer(action: str, invitation: HubInvitation, *, actor: Actor) -> No
         miner=str(invitation.miner_id),
         commission=str(invitation.commission),
     )
-
-
-def _plain(value: Decimal | str | None) -> str | None:
-    return None if value is None else str(value)

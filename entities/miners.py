@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import models, transaction
+from django.db import transaction
 
 from accounts import audit
 from accounts.audit import Actor
 from accounts.models import Account
+from entities.changes import set_values
 from entities.models import Entity, Miner, Wallet
 from entities.names import refusing_taken
 
@@ -61,20 +62,3 @@ def update_miner(miner: Entity, *, actor: Actor, **values: Any) -> Entity:
             locked.save(update_fields=list(changes))
         audit.record("miner.changed", actor=actor, account=locked.account, target=locked, changes=changes)
     return locked
-
-
-def set_values(row: models.Model, values: dict[str, Any]) -> dict[str, dict[str, str | None]]:
-    """Set ``values`` on ``row``, which is not saved; return what changed by it, as the audit trail tells it."""
-    changes = {}
-    for name, value in values.items():
-        old = getattr(row, name)
-        if value != old:
-            changes[name] = {"from": _plain(old), "to": _plain(value)}
-            setattr(row, name, value)
-    return changes
-
-
-def _plain(value: Any) -> str | None:
-    if isinstance(value, models.Model):
-        value = value.pk
-    return None if value is None else str(value)

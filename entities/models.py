@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -143,7 +143,23 @@ class HubClientQuerySet(models.QuerySet["HubClient"]):
         return self.filter(miner__kind=Kind.MINER, miner__environment=F("hub__environment"))
 
 
-class HubClient(models.Model):
+class HubTerms(models.Model):
+    """What a hub and a miner's owner agree on, or are to."""
+
+    commission = models.DecimalField(
+        max_digits=5,
+        decimal_places=4,
+        default=Decimal(0),
+        validators=[MinValueValidator(0), MaxValueValidator(1)],
+        help_text="The hub's share of the miner's earnings, 0 to 1.",
+    )
+    comment = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        abstract = True
+
+
+class HubClient(HubTerms):
     """A miner that a hub serves. What the hub's keys reach of it ends when this row goes."""
 
     hub = models.ForeignKey(
@@ -156,14 +172,6 @@ class HubClient(models.Model):
     miner = models.ForeignKey(
         Entity, on_delete=models.CASCADE, related_name="served_by", limit_choices_to={"kind": Kind.MINER}
     )
-    commission = models.DecimalField(
-        max_digits=5,
-        decimal_places=4,
-        default=Decimal(0),
-        validators=[MinValueValidator(0), MaxValueValidator(1)],
-        help_text="The hub's share of the miner's earnings, 0 to 1.",
-    )
-    comment = models.CharField(max_length=200, blank=True)
     joined_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = HubClientQuerySet.as_manager()
@@ -187,7 +195,7 @@ class HubClient(models.Model):
             raise ValidationError({"miner": "Choose a miner of the hub's environment."})
 
 
-class HubInvitation(models.Model):
+class HubInvitation(HubTerms):
     """A hub's offer to serve a miner of another account, which joins when its own side accepts.
 
     ``miner_id`` is no foreign key on purpose: an invitation of an id that nobody has looks like any other, so that
@@ -203,14 +211,6 @@ class HubInvitation(models.Model):
         db_index=False,
     )
     miner_id = models.UUIDField("miner's ID")
-    commission = models.DecimalField(
-        max_digits=5,
-        decimal_places=4,
-        default=Decimal(0),
-        validators=[MinValueValidator(0), MaxValueValidator(1)],
-        help_text="The hub's share of the miner's earnings, 0 to 1.",
-    )
-    comment = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -265,14 +265,14 @@ class Worker(models.Model):
     def __str__(self) -> str:
         return self.name
 
-    def status(self, now: Any = None) -> str:
+    def status(self, now: datetime | None = None) -> str:
         """``online``: a share in the last ten minutes; ``inactive``: none for three days, or ever; else ``offline``."""
         silence = (now or timezone.now()) - self.last_share_at if self.last_share_at else None
         if silence is None or silence > self.INACTIVE_AFTER:
             return "inactive"
         return "online" if silence <= self.ONLINE_WITHIN else "offline"
 
-    def current_hashrate(self, now: Any = None) -> int:
+    def current_hashrate(self, now: datetime | None = None) -> int:
         """Hashes per second now: what was last measured, 0 once the worker has fallen silent."""
         return self.hashrate if self.status(now) == "online" else 0
 

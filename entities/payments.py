@@ -69,7 +69,7 @@ def list_payments(
         payouts = _within(
             Payout.objects.filter(entity=entity),
             "paid_at",
-            since and datetime.combine(since, time.min, UTC),
+            since and _began(since),
             until and datetime.combine(until, time.max, UTC),
             coin,
         )

@@ -15,7 +15,7 @@ from django.db import transaction
 from accounts import audit, audit_chain
 from accounts.audit import Actor
 from accounts.models import Account
-from entities.miners import set_values
+from entities.changes import set_values
 from entities.models import Entity, Worker, WorkerGroup
 from entities.names import refusing_taken
 

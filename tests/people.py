@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from datetime import UTC, datetime
 
 from django.http import HttpResponse
 from django.test import Client
@@ -13,6 +14,9 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from accounts import step_up
 from accounts.audit import Actor
 from accounts.models import User
+
+#: For frozen clocks: ten seconds into the half-minute of a code.
+NOW = datetime(2026, 11, 21, 12, 0, 10, tzinfo=UTC)
 
 
 def enrol(user: User) -> TOTPDevice:

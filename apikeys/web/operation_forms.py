@@ -45,10 +45,6 @@ class KeyForm(StepUpForm):
         """Judge the operation, writing nothing. Raises Refused."""
         rules.require_not_revoked(self.key)
 
-    def refuse(self, refused: Refused) -> None:
-        """Show what the rules say beside the field that can mend it."""
-        self.add_error(refused.field if refused.field in self.fields else None, str(refused))
-
 
 class EnableForm(KeyForm):
     step_up_action = lifecycle.ENABLE

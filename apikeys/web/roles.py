@@ -89,7 +89,7 @@ def edit(request: HttpRequest, slug: str, role_id: UUID) -> HttpResponse:
             form.renew()
         else:
             return redirect("web:role-list", slug)
-    return _render_form(request, membership, form, {"role": role, "in_use": role.keys.filter(revoked_at=None).count()})
+    return _render_form(request, membership, form, {"role": role, "in_use": roles.keys_in_use(role)})
 
 
 @never_cache

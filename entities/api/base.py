@@ -25,6 +25,7 @@ from accounts.access_levels import PERMISSIONS, Action
 from accounts.audit import Actor
 from accounts.client_ip import client_ip
 from entities.api.filters import ListFilters
+from entities.api.ids import read_id
 from entities.api.pagination import PAGE_PARAMETERS, KeysetPagination
 from entities.cuts import Cut as Cut
 from entities.models import Entity
@@ -127,10 +128,7 @@ class EntityView(GenericAPIView):
 
         Raises NotFound; PermissionDenied when the key may see the entity, but not do this with it.
         """
-        try:
-            only = [parse_id(text)]
-        except ValueError:
-            raise NotFound from None
+        only = [read_id(text)]
         found = (self.get_queryset(only) if entity is self.entity else self.reached(entity, only)).first()
         if found is not None:
             return found
@@ -219,14 +217,6 @@ class NoSuchRoute(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> NoReturn:
         super().initial(request, *args, **kwargs)
         raise NotFound
-
-
-def parse_id(text: str) -> UUID:
-    """Return the UUID that ``text`` writes in its usual form, case aside (RFC 9562, section 4). Raises ValueError."""
-    value = UUID(text)
-    if str(value) != text.lower():
-        raise ValueError("not in the usual form")
-    return value
 
 
 def validate(serializer: Serializer[Any]) -> dict[str, Any]:

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 from rest_framework import serializers
 
+from entities.api.fields import IdField, ReadCoinsField, is_shown, reference
 from entities.api.serializers import AccrualSerializer
 from entities.models import Accrual, Entity, Hub, HubClient, HubInvitation, Pool
 
 _COMMISSION = "The hub’s share of the miner’s earnings, 0 to 1."
-
-
-def _reference(**kwargs: Any) -> Any:
-    """An entity by its id: names are for keys that reach it."""
-    return serializers.PrimaryKeyRelatedField(read_only=True, **kwargs)
 
 
 class NamedSerializer(serializers.ModelSerializer[Entity]):
@@ -31,7 +26,7 @@ class HubSerializer(serializers.ModelSerializer[Entity]):
     #: Field -> the permission that shows it; other keys see null.
     shown_to = {"clients": "clients:read", "minimum_payout": "hub-finance:read"}
 
-    pool = _reference(help_text="The pool that the hub mines on.")
+    pool = reference(help_text="The pool that the hub mines on.")
     clients = serializers.IntegerField(
         source="client_count",
         read_only=True,
@@ -46,19 +41,13 @@ class HubSerializer(serializers.ModelSerializer[Entity]):
 
     def to_representation(self, hub: Entity) -> dict[str, Any]:
         row = super().to_representation(hub)
-        permissions = self.context["view"].grant.permissions
-        return {
-            name: value if self.shown_to.get(name, "") in {"", *permissions} else None for name, value in row.items()
-        }
+        hidden = {name for name, permission in self.shown_to.items() if not is_shown(self, permission)}
+        return {name: None if name in hidden else value for name, value in row.items()}
 
 
 class HubDetailSerializer(HubSerializer):
-    minimum_payout = serializers.DecimalField(
-        max_digits=24,
-        decimal_places=8,
-        read_only=True,
-        allow_null=True,
-        help_text="In whole coins; a smaller balance waits. Null: what the pool sets, or no hub-finance:read.",
+    minimum_payout = ReadCoinsField(
+        help_text="In whole coins; a smaller balance waits. Null: what the pool sets, or no hub-finance:read."
     )
 
     class Meta(HubSerializer.Meta):
@@ -92,15 +81,6 @@ class HubClientChangeSerializer(serializers.ModelSerializer[HubClient]):
             },
             "comment": {"help_text": "A note of the hub’s; with an offer, the miner’s owner reads it."},
         }
-
-
-class IdField(serializers.UUIDField):
-    """An ID as text; DRF's own would take numbers, too."""
-
-    def to_internal_value(self, data: Any) -> UUID:
-        if not isinstance(data, str):
-            self.fail("invalid", value=data)
-        return super().to_internal_value(data)
 
 
 class InviteSerializer(serializers.ModelSerializer[HubInvitation]):
@@ -152,7 +132,7 @@ class MinerHubSerializer(serializers.ModelSerializer[HubClient]):
 class HubAccrualSerializer(AccrualSerializer):
     """With the client that it was earned from: also one that has left since, for the books must add up."""
 
-    client = _reference(allow_null=True)
+    client = reference(allow_null=True)
 
     class Meta(AccrualSerializer.Meta):
         fields = [*AccrualSerializer.Meta.fields, "client"]
@@ -160,17 +140,13 @@ class HubAccrualSerializer(AccrualSerializer):
 
 
 class HubFinanceSerializer(serializers.ModelSerializer[Accrual]):
-    client = _reference(help_text="The miner; also one that has left since, for the books must add up.")
+    client = reference(help_text="The miner; also one that has left since, for the books must add up.")
     currency = serializers.CharField(source="coin", read_only=True)
     commission = serializers.DecimalField(
         source="amount", max_digits=24, decimal_places=8, read_only=True, help_text="What the hub earned, in coins."
     )
-    earned = serializers.DecimalField(
-        max_digits=24,
-        decimal_places=8,
-        read_only=True,
-        allow_null=True,
-        help_text="What the client earned that day, in coins; null if nothing, or once it has left the hub.",
+    earned = ReadCoinsField(
+        help_text="What the client earned that day, in coins; null if nothing, or once it has left the hub."
     )
 
     class Meta:

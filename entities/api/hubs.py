@@ -28,7 +28,8 @@ from entities.api.hub_serializers import (
     HubSerializer,
     InviteSerializer,
 )
-from entities.api.invitations import read_id, translate_refusals
+from entities.api.ids import read_id
+from entities.api.invitations import translate_refusals
 from entities.api.rows import AccrualsView, PaymentsView, WorkersView
 from entities.api.stats import StatsView, summarize_work
 from entities.models import Accrual, Hub, HubClient, HubInvitation, Miner, Worker

@@ -70,6 +70,10 @@ class IngestView(EntityView):
     max_body_bytes = 8 * 1024 * 1024
     kind: ClassVar[RowKind]
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.request_serializers = {"PUT": rows_serializer(cls.kind)}
+
     def get_parsers(self) -> list[BaseParser]:
         return [import_string(name)() for name in settings.PITHEAD_INGEST_PARSERS]
 
@@ -111,46 +115,39 @@ class IngestPools(IngestView):
     """Send pools in."""
 
     kind = ROW_KINDS["pools"]
-    request_serializers = {"PUT": rows_serializer(kind)}
 
 
 class IngestHubs(IngestView):
     """Send hubs in."""
 
     kind = ROW_KINDS["hubs"]
-    request_serializers = {"PUT": rows_serializer(kind)}
 
 
 class IngestMiners(IngestView):
     """Send miners in, with their hub and wallet."""
 
     kind = ROW_KINDS["miners"]
-    request_serializers = {"PUT": rows_serializer(kind)}
 
 
 class IngestWorkers(IngestView):
     """Send workers in, and what they do."""
 
     kind = ROW_KINDS["workers"]
-    request_serializers = {"PUT": rows_serializer(kind)}
 
 
 class IngestHashrate(IngestView):
     """Send hourly hashrate in."""
 
     kind = ROW_KINDS["hashrate"]
-    request_serializers = {"PUT": rows_serializer(kind)}
 
 
 class IngestAccruals(IngestView):
     """Send accruals in."""
 
     kind = ROW_KINDS["accruals"]
-    request_serializers = {"PUT": rows_serializer(kind)}
 
 
 class IngestPayouts(IngestView):
     """Send payouts in."""
 
     kind = ROW_KINDS["payouts"]
-    request_serializers = {"PUT": rows_serializer(kind)}

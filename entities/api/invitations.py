@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from uuid import UUID
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import QuerySet
@@ -15,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entities import clients
-from entities.api.base import EntityView, ListView, parse_id
+from entities.api.base import EntityView, ListView
 from entities.api.errors import Conflict
 from entities.api.filters import Identifier, ListFilters
 from entities.api.hub_serializers import (
@@ -24,15 +23,8 @@ from entities.api.hub_serializers import (
     MinerHubSerializer,
     MinerInvitationSerializer,
 )
+from entities.api.ids import read_id
 from entities.models import Hub, HubClient, HubInvitation, Miner
-
-
-def read_id(text: str) -> UUID:
-    """Return the id in a path. Raises NotFound: a malformed one is nobody's."""
-    try:
-        return parse_id(text)
-    except ValueError:
-        raise NotFound from None
 
 
 @contextmanager

@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db.models import Model
-from rest_framework.exceptions import NotFound, PermissionDenied
+from rest_framework.exceptions import PermissionDenied
 
-from entities.api.base import EntityView, parse_id
+from entities.api.base import EntityView
+from entities.api.ids import read_id
 from entities.models import Entity
 from entities.scoping import Grant
 
@@ -26,10 +27,7 @@ class PartView(EntityView):
 
     def get_object(self) -> Any:
         """The row in the path. Raises as `get_reached` does of its entity."""
-        try:
-            pk = parse_id(self.kwargs[self.id_parameter])
-        except ValueError:
-            raise NotFound from None
+        pk = read_id(self.kwargs[self.id_parameter])
         part = self.model._default_manager.filter(pk=pk).first()
         # An id that nothing has takes the time of one out of reach.
         entity_id = NOBODY if part is None else getattr(part, f"{self.holder}_id")

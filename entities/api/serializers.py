@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
@@ -10,58 +9,14 @@ from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from entities.models import (
-    Accrual,
-    Entity,
-    HashrateSample,
-    Miner,
-    Wallet,
-    Worker,
-    WorkerGroup,
-)
+from entities.api.fields import AmountField, NameField, ReadCoinsField, is_shown, reference
+from entities.models import Accrual, Entity, HashrateSample, Miner, Wallet, Worker, WorkerGroup
 from entities.payments import TYPES, Payment
 from entities.querysets import WORKER_STATUSES
 
 
-def _reference(**kwargs: Any) -> Any:
-    """An entity by its id: names are for keys that reach it."""
-    return serializers.PrimaryKeyRelatedField(read_only=True, **kwargs)
-
-
-def _is_shown(serializer: serializers.BaseSerializer[Any], permission: str) -> bool:
-    """Whether the reader's key has ``permission``; without it a field that needs it is null."""
-    return permission in serializer.context["view"].grant.permissions
-
-
-class NameField(serializers.CharField):
-    """A name of one line."""
-
-    default_error_messages = {"unprintable": "Use letters, digits, signs and spaces alone."}
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_length=120, **kwargs)
-
-    def to_internal_value(self, data: Any) -> str:
-        name: str = super().to_internal_value(data)
-        if not name.isprintable():
-            self.fail("unprintable")
-        return name
-
-
-class AmountField(serializers.DecimalField):
-    """An amount in whole coins. DRF would take empty text for null."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_digits=24, decimal_places=8, min_value=Decimal(0), **kwargs)
-
-    def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
-        if isinstance(data, str) and not data.strip():
-            self.fail("invalid")
-        return super().validate_empty_values(data)
-
-
 class MinerSerializer(serializers.ModelSerializer[Entity]):
-    pool = _reference(allow_null=True)
+    pool = reference(allow_null=True)
 
     class Meta:
         model = Miner
@@ -79,12 +34,8 @@ class WorkerCountsSerializer(serializers.Serializer[Any]):
 class MinerDetailSerializer(MinerSerializer):
     wallets = serializers.SerializerMethodField(help_text="IDs of its wallets.")
     workers = serializers.SerializerMethodField(help_text="Counts by status; null for keys without workers:read.")
-    minimum_payout = serializers.DecimalField(
-        max_digits=24,
-        decimal_places=8,
-        read_only=True,
-        allow_null=True,
-        help_text="In whole coins: a smaller balance waits. Null: what the pool sets, or a key without settings:read.",
+    minimum_payout = ReadCoinsField(
+        help_text="In whole coins: a smaller balance waits. Null: what the pool sets, or a key without settings:read."
     )
 
     class Meta(MinerSerializer.Meta):
@@ -96,13 +47,13 @@ class MinerDetailSerializer(MinerSerializer):
 
     @extend_schema_field(WorkerCountsSerializer(allow_null=True))
     def get_workers(self, miner: Entity) -> dict[str, int] | None:
-        if not _is_shown(self, "workers:read"):
+        if not is_shown(self, "workers:read"):
             return None
         return miner.workers.all().count_by_status(self.context["now"])
 
     def to_representation(self, miner: Entity) -> dict[str, Any]:
         answer = super().to_representation(miner)
-        return answer if _is_shown(self, "settings:read") else {**answer, "minimum_payout": None}
+        return answer if is_shown(self, "settings:read") else {**answer, "minimum_payout": None}
 
 
 class MinerCreationSerializer(serializers.Serializer[Any]):
@@ -128,8 +79,8 @@ class RandomNameSerializer(serializers.Serializer[Any]):
 
 
 class WorkerSerializer(serializers.ModelSerializer[Worker]):
-    miner = _reference()
-    group = _reference(allow_null=True, help_text="The group that it is in.")
+    miner = reference()
+    group = reference(allow_null=True, help_text="The group that it is in.")
     status = serializers.SerializerMethodField(
         help_text="online: a share in the last ten minutes; inactive: none for three days, or ever; else offline."
     )
@@ -209,7 +160,7 @@ class _WorkersStatsSchema(OpenApiSerializerExtension):
 
 
 class WorkerGroupSerializer(serializers.ModelSerializer[WorkerGroup]):
-    miner = _reference()
+    miner = reference()
 
     class Meta:
         model = WorkerGroup
@@ -222,7 +173,7 @@ class WorkerGroupNameSerializer(serializers.Serializer[Any]):
 
 
 class WalletSerializer(serializers.ModelSerializer[Wallet]):
-    entity = _reference(help_text="The miner or hub whose payouts go there.")
+    entity = reference(help_text="The miner or hub whose payouts go there.")
 
     class Meta:
         model = Wallet
@@ -275,7 +226,7 @@ class PaymentSerializer(serializers.Serializer[Any]):
 
     @extend_schema_field(PaymentMetadataSerializer)
     def get_metadata(self, payment: Payment) -> dict[str, int | None]:
-        return {"hashrate": payment.hashrate if _is_shown(self, "hashrate:read") else None}
+        return {"hashrate": payment.hashrate if is_shown(self, "hashrate:read") else None}
 
 
 class EarnedSerializer(serializers.Serializer[Any]):

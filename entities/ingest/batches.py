@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, TypeVar
@@ -208,6 +208,24 @@ def merge(
     model._default_manager.bulk_create(new)
     save_changed(model, changed, fields)
     return result
+
+
+def store(
+    model: type[M],
+    key: tuple[str, ...],
+    rows: Mapping[Key, Row],
+    said: Callable[[Row], dict[str, Any]],
+    *,
+    where: str = "",
+    is_part: bool = False,
+) -> None:
+    """Write what each row has ``said`` under its key, and mark the row; ``where`` is as `find` takes it.
+
+    What ``is_part`` of a row's thing was updated at most, not created: a miner that got a wallet was there before.
+    """
+    wanted = {its_key: said(row) for its_key, row in rows.items()}
+    for its_key, (_, state) in merge(model, key, wanted, find(model, key, wanted, where=where)).items():
+        rows[its_key].mark(min(state, State.UPDATED) if is_part else state)
 
 
 def save_changed(model: type[M], changed: list[M], fields: Iterable[str]) -> None:

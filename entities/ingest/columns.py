@@ -122,14 +122,13 @@ def read_identifier(value: Any) -> UUID:
 
 def read_reference(value: Any) -> Reference:
     """An ID, or ``account/name``: no ID holds a slash, and neither does an account."""
-    if isinstance(value, str) and "/" in value:
-        account, _, name = value.partition("/")
-        if not _SLUG.fullmatch(account) or not name:
-            raise Invalid(f"is {show(value)}; give an ID, or account/name like northfold/nf-s21-0001.")
-        return Name(account, read_name(name))
-    if not isinstance(value, str) or not _UUID.fullmatch(value):
-        raise Invalid(f"is {show(value)}; give an ID, or account/name like northfold/nf-s21-0001.")
-    return UUID(value)
+    if isinstance(value, str):
+        account, slash, name = value.partition("/")
+        if name and _SLUG.fullmatch(account):
+            return Name(account, read_name(name))
+        if not slash and _UUID.fullmatch(value):
+            return UUID(value)
+    raise Invalid(f"is {show(value)}; give an ID, or account/name like northfold/nf-s21-0001.")
 
 
 def read_whole(value: Any) -> int:

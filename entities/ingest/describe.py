@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
+from entities.ingest.columns import Column
 from entities.ingest.kinds import ROW_KINDS, RowKind
 
 
@@ -11,7 +12,7 @@ def as_markdown(kind: RowKind) -> str:
     """The columns of a kind as a Markdown table."""
     lines = ["| column | required | type | meaning |", "|---|---|---|---|"]
     for column in kind.columns:
-        required = _required(kind, column.name, column.required)
+        required = _required(kind, column)
         lines.append(f"| `{column.name}` | {required} | {column.type.words} | {column.meaning} |")
     return "\n".join(lines)
 
@@ -22,7 +23,7 @@ def as_help() -> str:
     for kind in ROW_KINDS.values():
         lines = [f"{kind.name}.csv, {kind.name}.ndjson"]
         for column in kind.columns:
-            required = _required(kind, column.name, column.required)
+            required = _required(kind, column)
             about = f"{column.type.words}; {column.meaning}".replace("`", "")
             said = f"{about} ({'required' if required == 'yes' else required})" if required else about
             first, *rest = textwrap.wrap(said, 76)
@@ -31,7 +32,7 @@ def as_help() -> str:
     return "\n\n".join(blocks)
 
 
-def _required(kind: RowKind, name: str, required: bool) -> str:
-    if name in kind.one_of:
+def _required(kind: RowKind, column: Column) -> str:
+    if column.name in kind.one_of:
         return "one of them"
-    return "yes" if required else ""
+    return "yes" if column.required else ""

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from accounts.models import Account
 from entities.addresses import COINS, InvalidAddress, check_address
-from entities.ingest.batches import Batch, Key, Row, State, find, merge, save_changed
+from entities.ingest.batches import Batch, Key, Row, State, find, save_changed, store
 from entities.ingest.columns import show
 from entities.models import Entity, HubClient, Kind, Wallet
 from entities.wallets import takes_test_coins
@@ -137,22 +137,11 @@ def _save_wallets(entities: dict[Row, Entity]) -> None:
     rows: dict[Key, Row] = {
         (entity.pk, row.values["wallet_coin"]): row for row, entity in entities.items() if row.values["wallet_coin"]
     }
-    key = ("entity_id", "coin")
-    wanted = {its_key: {"address": row.values["wallet_address"]} for its_key, row in rows.items()}
-    for its_key, (_, state) in merge(Wallet, key, wanted, find(Wallet, key, wanted)).items():
-        _mark_part(rows[its_key], state)
+    store(Wallet, ("entity_id", "coin"), rows, lambda row: {"address": row.values["wallet_address"]}, is_part=True)
 
 
 def _save_clients(entities: dict[Row, Entity]) -> None:
     rows: dict[Key, Row] = {
         (row.values["hub"], entity.pk): row for row, entity in entities.items() if row.values["hub"]
     }
-    key = ("hub_id", "miner_id")
-    wanted = {its_key: {"commission": row.values["commission"]} for its_key, row in rows.items()}
-    for its_key, (_, state) in merge(HubClient, key, wanted, find(HubClient, key, wanted)).items():
-        _mark_part(rows[its_key], state)
-
-
-def _mark_part(row: Row, state: State) -> None:
-    """A miner that was there and got a wallet or a hub was updated, not created."""
-    row.mark(min(state, State.UPDATED))
+    store(HubClient, ("hub_id", "miner_id"), rows, lambda row: {"commission": row.values["commission"]}, is_part=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from entities.ingest.batches import Batch, Key, Row, find, merge
+from typing import Any
+
+from entities.ingest.batches import Batch, Key, Row, find, merge, store
 from entities.models import HashrateSample, Worker, WorkerGroup
 
 _WORKER_KEY = ("miner_id", "name")
@@ -17,23 +19,24 @@ def write_workers(batch: Batch) -> None:
     groups = {(row.values["miner"], row.values["group"]) for row in batch.good if row.values["group"]}
     stored_groups = find(WorkerGroup, _WORKER_KEY, groups)
     by_group = merge(WorkerGroup, _WORKER_KEY, {key: {} for key in groups}, stored_groups)
-    wanted = {}
-    for key, row in rows.items():
-        said = {name: row.values[name] for name in ("hashrate", "hashrate_1d", "hashrate_1w", "last_share_at")}
+
+    def said(row: Row) -> dict[str, Any]:
         group = row.values["group"]
-        wanted[key] = {**said, "group_id": by_group[row.values["miner"], group][0].pk if group else None}
-    for key, (_, state) in merge(Worker, _WORKER_KEY, wanted, find(Worker, _WORKER_KEY, wanted)).items():
-        rows[key].mark(state)
+        return {
+            **{name: row.values[name] for name in ("hashrate", "hashrate_1d", "hashrate_1w", "last_share_at")},
+            "group_id": by_group[row.values["miner"], group][0].pk if group else None,
+        }
+
+    store(Worker, _WORKER_KEY, rows, said)
 
 
 def write_hashrate(batch: Batch) -> None:
     batch.resolve()
     batch.lock_owners("miner")
     rows = batch.by_key({row: (row.values["miner"], row.values["at"]) for row in batch.good})
-    wanted = {
-        key: {"hashrate": row.values["hashrate"], "rejected": row.values["rejected"]} for key, row in rows.items()
-    }
-    for key, (_, state) in merge(
-        HashrateSample, _SAMPLE_KEY, wanted, find(HashrateSample, _SAMPLE_KEY, wanted)
-    ).items():
-        rows[key].mark(state)
+    store(
+        HashrateSample,
+        _SAMPLE_KEY,
+        rows,
+        lambda row: {"hashrate": row.values["hashrate"], "rejected": row.values["rejected"]},
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from entities.ingest.batches import Batch, Key, Row, State, find, merge
+from entities.ingest.batches import Batch, Key, Row, State, find, merge, store
 from entities.models import Accrual, Payout, Wallet
 
 _CLIENT_KEY = ("entity_id", "client_id", "day", "coin")
@@ -30,13 +30,13 @@ def write_accruals(batch: Batch) -> None:
             with_client[row] = owner, client, day, coin
     # Apart, for the database finds NULL by no equality.
     for keys, key, where in ((own, _OWN_KEY, "s.client_id IS NULL"), (with_client, _CLIENT_KEY, "")):
-        rows = batch.by_key(keys)
-        wanted = {
-            its_key: {"amount": row.values["amount"], "hashrate": row.values["hashrate"]}
-            for its_key, row in rows.items()
-        }
-        for its_key, (_, state) in merge(Accrual, key, wanted, find(Accrual, key, wanted, where=where)).items():
-            rows[its_key].mark(state)
+        store(
+            Accrual,
+            key,
+            batch.by_key(keys),
+            lambda row: {"amount": row.values["amount"], "hashrate": row.values["hashrate"]},
+            where=where,
+        )
 
 
 def write_payouts(batch: Batch) -> None:

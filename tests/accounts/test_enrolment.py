@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
-import time_machine
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from accounts import second_factor
@@ -15,18 +14,7 @@ from accounts.second_factor import CodeRefused
 from tests.factories import UserFactory
 from tests.people import code_of, enrol
 
-NOW = datetime(2026, 11, 21, 12, 0, 10, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def clock():
-    with time_machine.travel(NOW, tick=False) as clock:
-        yield clock
-
-
-@pytest.fixture
-def user(db):
-    return UserFactory()
+pytestmark = pytest.mark.usefixtures("clock")
 
 
 def confirm(user, code):

@@ -14,8 +14,9 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts import invitations, members, second_factor
-from accounts.members import Place, Refused
+from accounts.members import Refused
 from accounts.models import AuditEvent, Invitation, KeyPermission, Membership, User
+from accounts.places import Place
 from accounts.views.invitations import COOKIE
 from tests.conftest import COMMAND, person
 from tests.factories import UserFactory

@@ -8,8 +8,9 @@ from django.core.exceptions import PermissionDenied
 from accounts import invitations, members
 from accounts.access import membership_for
 from accounts.audit import StepUpMissing
-from accounts.members import Place, Refused
+from accounts.members import Refused
 from accounts.models import AuditEvent, Invitation, KeyPermission, Membership
+from accounts.places import Place
 from tests.conftest import person
 from tests.people import actor_for
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
-import time_machine
 from django.test import Client
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
@@ -13,26 +10,9 @@ from accounts import passkeys
 from tests.accounts.passkeys import registered
 from tests.factories import PASSWORD, UserFactory
 from tests.people import enrol, fresh_code, sign_in
-from tests.soft_authenticator import ORIGIN, SoftAuthenticator
+from tests.soft_authenticator import SoftAuthenticator
 
-NOW = datetime(2026, 11, 21, 12, 0, 10, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def clock():
-    with time_machine.travel(NOW, tick=False) as clock:
-        yield clock
-
-
-@pytest.fixture(autouse=True)
-def origin(settings):
-    settings.OTP_WEBAUTHN_RP_ID = "localhost"
-    settings.OTP_WEBAUTHN_ALLOWED_ORIGINS = [ORIGIN]
-
-
-@pytest.fixture
-def user(db):
-    return UserFactory()
+pytestmark = pytest.mark.usefixtures("clock", "local_passkeys")
 
 
 def ceremony(client, authenticator, action, nonce="form-1"):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
-import time_machine
 from django.contrib.sessions.backends.db import SessionStore
 from django.core import mail
 
@@ -14,27 +13,10 @@ from accounts.models import AuditEvent, SpentConfirmation
 from accounts.second_factor import AlreadyConfirmed, CodeRefused
 from tests.accounts.passkeys import COMMAND, begun, confirm, granted, prove, registered
 from tests.factories import UserFactory
-from tests.people import actor_for, enrol
-from tests.soft_authenticator import ORIGIN, SoftAuthenticator
+from tests.people import NOW, actor_for, enrol
+from tests.soft_authenticator import SoftAuthenticator
 
-NOW = datetime(2026, 11, 21, 12, 0, 10, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def clock():
-    with time_machine.travel(NOW, tick=False) as clock:
-        yield clock
-
-
-@pytest.fixture(autouse=True)
-def origin(settings):
-    settings.OTP_WEBAUTHN_RP_ID = "localhost"
-    settings.OTP_WEBAUTHN_ALLOWED_ORIGINS = [ORIGIN]
-
-
-@pytest.fixture
-def user(db):
-    return UserFactory()
+pytestmark = pytest.mark.usefixtures("clock", "local_passkeys")
 
 
 # Registration

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
-import time_machine
 
 from accounts import second_factor
 from accounts.models import AuditEvent, RecoveryCode, RecoveryDevice
@@ -15,14 +14,7 @@ from accounts.second_factor import CodeRefused
 from tests.factories import PASSWORD, UserFactory
 from tests.people import code_of, enrol, fresh_code
 
-NOW = datetime(2026, 11, 21, 12, 0, 10, tzinfo=UTC)
 REFUSAL = "not right, or was used before"
-
-
-@pytest.fixture
-def clock():
-    with time_machine.travel(NOW, tick=False) as clock:
-        yield clock
 
 
 @pytest.fixture

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
-import time_machine
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
@@ -16,24 +15,6 @@ from accounts.models import SpentConfirmation
 from accounts.second_factor import AlreadyConfirmed, CodeRefused
 from tests.factories import UserFactory
 from tests.people import code_of, enrol
-
-NOW = datetime(2026, 11, 21, 12, 0, 10, tzinfo=UTC)
-
-
-@pytest.fixture
-def clock():
-    with time_machine.travel(NOW, tick=False) as clock:
-        yield clock
-
-
-@pytest.fixture
-def user(db):
-    return UserFactory()
-
-
-@pytest.fixture
-def app(user):
-    return enrol(user)
 
 
 def verify(user, code, action="test", **more):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
-import time_machine
 from django import forms
 from django.http import QueryDict
 
@@ -13,10 +12,9 @@ from accounts import second_factor, step_up
 from accounts.forms import StepUpForm
 from accounts.models import SpentConfirmation
 from accounts.second_factor import AlreadyConfirmed, CodeRefused
-from tests.factories import UserFactory
-from tests.people import code_of, enrol
+from tests.people import code_of
 
-NOW = datetime(2026, 11, 21, 12, 0, 10, tzinfo=UTC)
+pytestmark = pytest.mark.usefixtures("clock")
 
 
 class RenameForm(StepUpForm):
@@ -29,22 +27,6 @@ class RenameForm(StepUpForm):
         if data.get("size") == 13:
             raise forms.ValidationError("Not thirteen.")
         return data
-
-
-@pytest.fixture(autouse=True)
-def clock():
-    with time_machine.travel(NOW, tick=False) as clock:
-        yield clock
-
-
-@pytest.fixture
-def user(db):
-    return UserFactory()
-
-
-@pytest.fixture
-def app(user):
-    return enrol(user)
 
 
 def post(user, **data):

@@ -13,7 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from apikeys import attempts, key_format, lifecycle, rate_limits, registered, signing
-from tests.apikeys.test_rate_limits import nobody_listens
+from tests.apikeys.broken_redis import nobody_listens
 from tests.conftest import COMMAND
 from tests.factories import MinerFactory
 

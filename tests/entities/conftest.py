@@ -1,4 +1,4 @@
-"""Northfold reading its own data with a key that may read all of it."""
+"""What Northfold owns, and programs that read and write it with a key."""
 
 from __future__ import annotations
 
@@ -8,7 +8,26 @@ from typing import Any
 
 import pytest
 
+from accounts.models import Account
+from entities.models import Entity
+from tests.factories import HubFactory, MinerFactory, PoolFactory
+
 MOUNT = "/api/v1/"
+
+
+@pytest.fixture
+def miner(account: Account) -> Entity:
+    return MinerFactory(account=account)
+
+
+@pytest.fixture
+def hub(account: Account) -> Entity:
+    return HubFactory(account=account)
+
+
+@pytest.fixture
+def pool(account: Account) -> Entity:
+    return PoolFactory(account=account)
 
 
 @pytest.fixture

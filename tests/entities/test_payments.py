@@ -18,11 +18,6 @@ from tests.factories import HubFactory, MinerFactory, WalletFactory
 TERAHASH = 10**12
 
 
-@pytest.fixture
-def miner(account):
-    return MinerFactory(account=account)
-
-
 def at(day, hour=0, **parts):
     return datetime(2026, 11, day, hour, **parts, tzinfo=UTC)
 

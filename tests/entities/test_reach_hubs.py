@@ -9,11 +9,6 @@ from tests.factories import HubClientFactory, HubFactory, MinerFactory, WorkerFa
 
 
 @pytest.fixture
-def hub(account):
-    return HubFactory(account=account)
-
-
-@pytest.fixture
 def client(hub, other_account):
     return HubClientFactory(hub=hub, miner__account=other_account).miner
 

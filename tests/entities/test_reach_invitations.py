@@ -25,11 +25,6 @@ _VARYING = re.compile(rb"req_\w+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}
 
 
 @pytest.fixture
-def hub(account):
-    return HubFactory(account=account)
-
-
-@pytest.fixture
 def candidates(hub, account, other_account):
     """Ids of all sorts that a key over ``hub`` alone does not reach."""
     return {

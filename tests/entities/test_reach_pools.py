@@ -7,11 +7,6 @@ from tests.factories import HubClientFactory, HubFactory, MinerFactory, PoolFact
 
 
 @pytest.fixture
-def pool(account):
-    return PoolFactory(account=account)
-
-
-@pytest.fixture
 def on_it(pool, account, other_account):
     """An own miner, an own hub, and two of its clients of which the second mines elsewhere."""
     hub = HubFactory(account=account, pool=pool)

@@ -25,21 +25,6 @@ def reach(issue_key):
 
 
 @pytest.fixture
-def miner(account):
-    return MinerFactory(account=account)
-
-
-@pytest.fixture
-def hub(account):
-    return HubFactory(account=account)
-
-
-@pytest.fixture
-def pool(account):
-    return PoolFactory(account=account)
-
-
-@pytest.fixture
 def client(hub, other_account):
     """A miner of Borealis that Northfold's hub serves."""
     return HubClientFactory(hub=hub, miner=MinerFactory(account=other_account)).miner

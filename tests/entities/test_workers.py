@@ -17,11 +17,6 @@ TERAHASH = 10**12
 
 
 @pytest.fixture
-def miner(account):
-    return MinerFactory(account=account)
-
-
-@pytest.fixture
 def client(api, issue_key):
     _, secret = issue_key("administrator")
     return api(secret)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from argparse import RawDescriptionHelpFormatter
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from accounts import audit_check
 from accounts.audit_chain import chain_of
 from accounts.audit_check import Verdict
+from accounts.management.base import ExplainedCommand
 from accounts.models import Account
 
 BROKEN, BAD_ARGUMENTS = 1, 2
@@ -42,15 +42,9 @@ Exit codes:
 """
 
 
-class _Formatter(DjangoHelpFormatter, RawDescriptionHelpFormatter):
-    pass
-
-
-class Command(BaseCommand):
+class Command(ExplainedCommand):
     help = _ABOUT
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        return super().create_parser(prog_name, subcommand, formatter_class=_Formatter, epilog=_EPILOG, **kwargs)
+    epilog = _EPILOG
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--account", metavar="SLUG", help="check this account's chain alone")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from argparse import RawDescriptionHelpFormatter
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
+from django.core.management.base import CommandError, CommandParser
 
 from accounts import audit, stops
+from accounts.management.base import ExplainedCommand
 from accounts.models import Account
 from accounts.stops import Stop
 from apikeys import restored
@@ -37,15 +37,9 @@ Exit codes:
 """
 
 
-class _Formatter(DjangoHelpFormatter, RawDescriptionHelpFormatter):
-    pass
-
-
-class Command(BaseCommand):
+class Command(ExplainedCommand):
     help = _ABOUT
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        return super().create_parser(prog_name, subcommand, formatter_class=_Formatter, epilog=_EPILOG, **kwargs)
+    epilog = _EPILOG
 
     def add_arguments(self, parser: CommandParser) -> None:
         decision = parser.add_mutually_exclusive_group()

@@ -6,18 +6,19 @@ import os
 import signal
 import sys
 import time
-from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
+from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from threading import current_thread, main_thread
 from typing import Any, BinaryIO, TextIO
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
+from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError
 
 from accounts.audit import Actor
 from accounts.environments import Environment
+from accounts.management.base import ExplainedCommand
 from entities.ingest import describe
 from entities.ingest.batches import RowError
 from entities.ingest.importing import Counts, dry_run, import_rows
@@ -53,15 +54,9 @@ NDJSON: UTF-8, one JSON object a line. An empty value says nothing: it changes n
 """
 
 
-class _Formatter(DjangoHelpFormatter, RawDescriptionHelpFormatter):
-    pass
-
-
-class Command(BaseCommand):
+class Command(ExplainedCommand):
     help = _ABOUT
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        return super().create_parser(prog_name, subcommand, formatter_class=_Formatter, epilog=_EPILOG, **kwargs)
+    epilog = _EPILOG
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("directory", metavar="DIR", type=Path, help="where the files are")
