@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network, ip_address
@@ -9,6 +10,8 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
+
+_WITH_PORT = re.compile(r"(?:\[(?P<ipv6>[^\]]+)\]|(?P<ipv4>[0-9.]+))(?::[0-9]+)?")
 
 
 @lru_cache(maxsize=4096)
@@ -44,7 +47,14 @@ def address_in(meta: Mapping[str, Any]) -> str | None:
     forwarded = [part for part in meta.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
     if len(forwarded) < proxies:
         return socket_address
-    return normalize(forwarded[-proxies]) or socket_address
+    entry = forwarded[-proxies]
+    return normalize(entry) or normalize(_without_port(entry)) or socket_address
+
+
+def _without_port(entry: str) -> str:
+    """Some proxies write ``203.0.113.5:51820`` and ``[2001:db8::5]:51820``."""
+    with_port = _WITH_PORT.fullmatch(entry.strip())
+    return with_port["ipv6"] or with_port["ipv4"] if with_port else ""
 
 
 def client_network(request: HttpRequest) -> str | None:
