@@ -39,7 +39,7 @@ MAX_KEYS_BYTES = 200_000
 
 
 class KeysUnavailable(Exception):
-    """GitHub's public keys can't be had just now, and none are known from before."""
+    """GitHub's public keys can't be had just now, and the one that is asked for is not known from before."""
 
 
 class BadReport(ValueError):
@@ -67,7 +67,8 @@ class PublicKeys:
                     self._fetched_at = now
                 except (OSError, HTTPException, ValueError, LookupError, TypeError, AttributeError) as error:
                     logger.warning("GitHub's public keys could not be fetched: %s", type(error).__name__)
-            if not self._keys:
+            failed = self._tried_at > self._fetched_at  # so an identifier that is not among them may be a new one
+            if not self._keys or (failed and identifier not in self._keys):
                 raise KeysUnavailable
             return self._keys.get(identifier)
 

@@ -216,6 +216,17 @@ def test_without_github_the_keys_from_before_stay_good_and_without_any_it_is_ask
     keys.rows = signed_before
 
 
+def test_a_new_identifier_while_github_is_gone_is_asked_to_come_again(keys, db, monkeypatch):
+    assert report(keys, []).status_code == 200
+    monkeypatch.setattr(github, "RETRY_SECONDS", 0.0)
+    keys.rows.append({**keys.rows[0], "key_identifier": "new"})
+    keys.status, body = 500, b"[]"
+    assert send(body, identifier="new", signature=keys.sign(body)).status_code == 503
+    assert report(keys, []).status_code == 200, "the one from before stays good"
+    keys.status = 200
+    assert send(body, identifier="new", signature=keys.sign(body)).status_code == 200
+
+
 @pytest.mark.parametrize("rows", [None, [None], [{"key_identifier": "abc"}], [{"key_identifier": "abc", "key": 7}]])
 def test_public_keys_of_another_shape_are_none(keys, db, rows):
     keys.rows = rows
