@@ -16,6 +16,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from django.http import HttpRequest, HttpResponse
+from django.http.request import HttpHeaders
 
 from accounts.client_ip import client_ip
 from accounts.environments import Environment
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PATH = "/gateway/verify"
-#: X-Pithead-Permission and so on, as the WSGI environment has them.
-PERMISSION, ENTITY, ENVIRONMENT = "HTTP_X_PITHEAD_PERMISSION", "HTTP_X_PITHEAD_ENTITY", "HTTP_X_PITHEAD_ENVIRONMENT"
+PERMISSION, ENTITY, ENVIRONMENT = "X-Pithead-Permission", "X-Pithead-Entity", "X-Pithead-Environment"
 #: What the gateway calls the original method: Traefik names it, and nginx's configuration may.
-METHOD = "HTTP_X_FORWARDED_METHOD"
+METHOD = "X-Forwarded-Method"
+_IN_META = {name: str(HttpHeaders.to_wsgi_name(name)) for name in (PERMISSION, ENTITY, ENVIRONMENT, METHOD)}
 
 
 @dataclass(frozen=True)
@@ -121,10 +122,10 @@ def _question(request: HttpRequest, request_id: str) -> verification.Question:
     meta = request.META
     return verification.Question(
         asked_by="gateway",
-        environment=meta.get(ENVIRONMENT, Environment.PRODUCTION),
+        environment=meta.get(_IN_META[ENVIRONMENT], Environment.PRODUCTION),
         address=client_ip(request),
-        permission=meta.get(PERMISSION),
-        entity=meta.get(ENTITY),
-        method=meta.get(METHOD) or meta.get("REQUEST_METHOD", ""),
+        permission=meta.get(_IN_META[PERMISSION]),
+        entity=meta.get(_IN_META[ENTITY]),
+        method=meta.get(_IN_META[METHOD]) or meta.get("REQUEST_METHOD", ""),
         request_id=request_id,
     )
