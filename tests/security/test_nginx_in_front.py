@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from apikeys.models import ApiKey, Role
 from tests.security.live_server import serving
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.nginx]
@@ -145,12 +146,14 @@ def test_what_is_for_the_inside_is_not_there(front, issue_key):
     assert ask(front, "/gateway/verify", secret, X_Pithead_Permission="stats:read")[0].status == 404
 
 
-def test_an_import_passes_and_pithead_itself_says_what_is_too_large(front, issue_key):
-    _, secret = issue_key("viewer")
+def test_an_import_passes_and_pithead_itself_says_what_is_wrong_with_it(front, account, issue_key):
+    key, secret = issue_key("administrator")
+    role = Role.objects.create(account=account, name="Backend", permissions=["ingest:write"])
+    ApiKey.objects.filter(pk=key.pk).update(access_level="custom", role=role)
     body = b"x" * 7_900_000
     answer, text = ask(front, "/api/v1/ingest/miners", secret, "PUT", body, Content_Type="text/csv")
-    assert (answer.status, answer.getheader("Content-Type")) == (403, "application/problem+json"), text
-    assert "ingest:write" in text
+    assert (answer.status, answer.getheader("Content-Type")) == (400, "application/problem+json"), text
+    assert "invalid_request" in text
 
 
 def test_its_log_keeps_no_key_and_no_token(front, issue_key):
